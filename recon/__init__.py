@@ -1,0 +1,1 @@
+"""Reconstruction: a Clip becomes a Scene4D of Gaussian splats with explicit motion."""
