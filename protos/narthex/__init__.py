@@ -1,0 +1,1 @@
+"""The wire contract of Narthex, generated from `protos/narthex/v1`."""
