@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
 
 from clips.cameras import Cameras
 from model.errors import InvalidSpec
@@ -63,3 +66,42 @@ class SegmentSpec:
             "model_revision": self.model_revision,
         }
         return hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values from which `from_json` makes a spec with the same key."""
+        return {
+            "prompt": self.prompt,
+            "seed": self.seed,
+            "width_px": self.cameras.width,
+            "height_px": self.cameras.height,
+            "viewmats": self.cameras.viewmats.reshape(-1).tolist(),
+            "Ks": self.cameras.Ks.reshape(-1).tolist(),
+            "fps": self.fps,
+            "steps": self.steps,
+            "guidance": self.guidance,
+            "model_revision": self.model_revision,
+        }
+
+    @staticmethod
+    def from_json(fields: dict[str, Any]) -> SegmentSpec:
+        """The spec that `to_json` described.
+
+        Raises:
+            InvalidSpec: a field is missing or of the wrong type.
+            InvalidCameras: the matrices are not cameras.
+        """
+        try:
+            viewmats = np.asarray(fields["viewmats"], dtype=np.float64).reshape(-1, 4, 4)
+            Ks = np.asarray(fields["Ks"], dtype=np.float64).reshape(-1, 3, 3)
+            cameras = Cameras(viewmats, Ks, int(fields["width_px"]), int(fields["height_px"]))
+            return SegmentSpec(
+                prompt=str(fields["prompt"]),
+                seed=int(fields["seed"]),
+                cameras=cameras,
+                fps=float(fields["fps"]),
+                steps=int(fields["steps"]),
+                guidance=float(fields["guidance"]),
+                model_revision=str(fields["model_revision"]),
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise InvalidSpec(f"not a segment spec: {error!r}") from error

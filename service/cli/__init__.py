@@ -1,0 +1,1 @@
+"""The narthex command line."""

@@ -1,0 +1,1 @@
+"""The prefetch plan: what to work on next, as a pure function."""

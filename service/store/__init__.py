@@ -1,0 +1,1 @@
+"""Bytes by their SHA-256, the catalogue of what they are, and the database."""
