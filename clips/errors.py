@@ -3,6 +3,7 @@
     ClipError
     ├── InvalidClip      a clip's arrays disagree, are empty, or hold values that mean nothing
     ├── InvalidCameras   camera matrices that are not finite or not rigid
+    ├── InvalidRoom      a dungeon room's field is out of range or unknown
     └── UnreadableClip   a file is not a clip, is cut short, or is of another version
 
 None of them is worth a retry: the same input fails the same way.
@@ -23,6 +24,10 @@ class InvalidClip(ClipError):
 
 class InvalidCameras(ClipError):
     """Camera matrices are not finite, not rigid, or disagree in number."""
+
+
+class InvalidRoom(ClipError):
+    """A dungeon room has an unknown field, an unknown word, or a number out of range."""
 
 
 class UnreadableClip(ClipError):

@@ -1,0 +1,198 @@
+"""A RoomSpec as the flat arrays that the ray caster reads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from clips.dungeon.attributes import Color, Light, Prop, Shape, Wall
+from clips.dungeon.lighting import RIGS, Lamp, Rig
+from clips.dungeon.scene import PropPlace, RoomSpec
+from clips.dungeon.textures import material_mips, srgb_to_linear
+
+DOOR_HALF_WIDTH_M = 0.95
+DOOR_HEIGHT_M = 2.35
+WALL_THICKNESS_M = 0.3
+ANTECHAMBER = (-2.2, 2.2, -3.3, 0.0, -6.0, -WALL_THICKNESS_M)
+
+BOX, OCTAHEDRON, PRISM8, FRUSTUM = 0, 1, 2, 3
+SPHERE, BARREL, CYLINDER, CONE = 10, 11, 12, 13
+PLAIN, CRATE_WOOD, BARREL_WOOD, TRIMMED, SELF_LIT, FLAME = 0, 1, 2, 3, 4, 5
+PRIM_COLUMNS = 15
+
+COLORS_SRGB: dict[Color, tuple[int, int, int]] = {
+    Color.RED: (232, 36, 40),
+    Color.GREEN: (44, 196, 60),
+    Color.BLUE: (44, 84, 240),
+    Color.YELLOW: (250, 222, 40),
+    Color.PURPLE: (160, 52, 222),
+    Color.CYAN: (40, 220, 232),
+    Color.WHITE: (248, 248, 248),
+    Color.ORANGE: (252, 130, 20),
+}
+
+_SHAPES: dict[Shape, tuple[int, tuple[float, float, float]]] = {
+    Shape.ORB: (SPHERE, (1.0, 1.0, 1.0)),
+    Shape.CUBE: (BOX, (0.82, 0.82, 0.82)),
+    Shape.CRYSTAL: (OCTAHEDRON, (0.8, 1.3, 0.8)),
+    Shape.CONE: (CONE, (0.95, 1.1, 0.95)),
+}
+
+
+class PackedRoom(NamedTuple):
+    """A room as arrays for `kernel.render_frames`; lengths in metres, light linear.
+
+    Attributes:
+        cells: antechamber, doorway, room as x, y, z ranges, (3, 6).
+        prims: one row a solid, the free object first, (P, 15): kind, centre 3, half size 3, cos, sin of yaw,
+            surface, colour 3, bounding radius, radius of the sphere that stands for it in shadows (0: none).
+        lamps: (L, 7): place 3, colour 3, reach.
+        ambient: (3,).
+        panel: (10,): face (-1: none), centre 2, half 2, colour 3, bars, 0.
+        pool: (7,): centre x, z, half x, z, colour 3.
+        textures: mips of wall, floor and antechamber, (3, texels, 3).
+        tints: per texture: shift u, v in periods, colour factor 3, (3, 5).
+    """
+
+    cells: np.ndarray
+    prims: np.ndarray
+    lamps: np.ndarray
+    ambient: np.ndarray
+    panel: np.ndarray
+    pool: np.ndarray
+    textures: np.ndarray
+    tints: np.ndarray
+
+
+def pack(room: RoomSpec) -> PackedRoom:
+    """The arrays of `room`."""
+    rig = RIGS[room.light]
+    half_width = room.width_m / 2
+    cells = np.array(
+        [
+            ANTECHAMBER,
+            (-DOOR_HALF_WIDTH_M, DOOR_HALF_WIDTH_M, -DOOR_HEIGHT_M, 0.0, -WALL_THICKNESS_M, 0.0),
+            (-half_width, half_width, -room.height_m, 0.0, 0.0, room.depth_m),
+        ]
+    )
+    flames = [row for lamp in rig.lamps for row in _flame(room, lamp)]
+    prims = np.array([_free_object(room), *_prop(room), *flames], dtype=np.float64)
+    lamps = np.array([(*_place(room, lamp), *lamp.color, lamp.reach_m) for lamp in rig.lamps])
+    return PackedRoom(
+        cells,
+        prims,
+        lamps,
+        np.array(rig.ambient),
+        _panel(room, rig),
+        _pool(room, rig),
+        np.stack([material_mips(room.wall), material_mips(room.floor), material_mips(Wall.STONE)]),
+        _tints(room.texture_seed),
+    )
+
+
+
+
+def _tints(seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    shifts = rng.uniform(0.0, 1.0, (2, 2))
+    tints = 1.0 + rng.uniform(-0.07, 0.07, (2, 1)) + rng.uniform(-0.03, 0.03, (2, 3))
+    rows = np.concatenate([shifts, tints], axis=1)
+    return np.concatenate([rows, [[0.0, 0.0, 0.55, 0.58, 0.64]]])
+
+
+def _row(
+    kind: int,
+    center: tuple[float, float, float],
+    half: tuple[float, float, float],
+    color: tuple[int, int, int],
+    surface: int = PLAIN,
+    yaw: float = 0.0,
+    shadow_m: float = 0.0,
+) -> list[float]:
+    linear = srgb_to_linear(np.array(color) / 255.0)
+    bound = float(np.linalg.norm(half)) if kind < SPHERE or kind in (CYLINDER, CONE) else max(half) * 1.45
+    if kind == SPHERE:
+        bound = max(half) * 1.001
+    return [kind, *center, *half, np.cos(yaw), np.sin(yaw), surface, *linear, bound, shadow_m]
+
+
+def _free_object(room: RoomSpec) -> list[float]:
+    kind, share = _SHAPES[room.shape]
+    size = room.object_size_m
+    half = (share[0] * size, share[1] * size, share[2] * size)
+    return _row(kind, (0.0, 0.0, 0.0), half, COLORS_SRGB[room.color], SELF_LIT, room.object_yaw_rad, size)
+
+
+def _prop_spot(room: RoomSpec, radius_m: float) -> tuple[float, float]:
+    """x, z on the floor of a prop of `radius_m` that stands against its wall."""
+    gap = radius_m + 0.08
+    if room.prop_place is PropPlace.BACK:
+        return 0.75 + room.prop_offset_m, room.depth_m - gap
+    side = -1.0 if room.prop_place is PropPlace.LEFT else 1.0
+    return side * (room.width_m / 2 - gap), 0.72 * room.depth_m + room.prop_offset_m
+
+
+def _prop(room: RoomSpec) -> list[list[float]]:
+    if room.prop is Prop.CRATE:
+        x, z = _prop_spot(room, 0.58)
+        return [_row(BOX, (x, -0.5, z), (0.5, 0.5, 0.5), (206, 150, 84), CRATE_WOOD, 0.25, 0.55)]
+    if room.prop is Prop.BARREL:
+        x, z = _prop_spot(room, 0.5)
+        return [_row(BARREL, (x, -0.62, z), (0.5, 0.62, 0.5), (140, 84, 42), BARREL_WOOD, 0.0, 0.55)]
+    if room.prop is Prop.PILLAR:
+        x, z = _prop_spot(room, 0.5)
+        shaft = room.height_m / 2
+        return [
+            _row(PRISM8, (x, -shaft, z), (0.34, shaft, 0.34), (206, 200, 188), PLAIN, 0.0, 0.4),
+            _row(BOX, (x, -0.12, z), (0.46, 0.12, 0.46), (188, 182, 170)),
+            _row(BOX, (x, 0.12 - room.height_m, z), (0.46, 0.12, 0.46), (188, 182, 170)),
+        ]
+    if room.prop is Prop.ALTAR:
+        x, z = _prop_spot(room, 0.55)
+        wide, deep = (0.85, 0.45) if room.prop_place is PropPlace.BACK else (0.45, 0.85)
+        return [
+            _row(BOX, (x, -0.4, z), (wide, 0.4, deep), (92, 88, 104), PLAIN, 0.0, 0.6),
+            _row(BOX, (x, -0.88, z), (wide + 0.1, 0.09, deep + 0.1), (206, 164, 62), TRIMMED),
+        ]
+    if room.prop is Prop.OBELISK:
+        x, z = _prop_spot(room, 0.5)
+        return [
+            _row(FRUSTUM, (x, -1.2, z), (0.36, 1.1, 0.36), (58, 54, 70), TRIMMED, 0.0, 0.45),
+            _row(BOX, (x, -0.1, z), (0.48, 0.1, 0.48), (84, 80, 96)),
+        ]
+    return []
+
+
+def _place(room: RoomSpec, lamp: Lamp) -> tuple[float, float, float]:
+    x, height, z = lamp.place
+    inward = 0.72 if abs(x) > 0.5 else 1.0
+    return inward * x * room.width_m / 2, -height * room.height_m, z * room.depth_m
+
+
+def _flame(room: RoomSpec, lamp: Lamp) -> list[list[float]]:
+    if lamp.flame_m <= 0.0:
+        return []
+    x, height, z = lamp.place
+    center = (x * room.width_m / 2, -height * room.height_m, z * room.depth_m)
+    if room.light is not Light.TORCHLIGHT:
+        return [_row(SPHERE, center, (lamp.flame_m,) * 3, (150, 255, 190), FLAME)]
+    stick = (center[0], center[1] + 0.36, center[2])
+    return [
+        _row(SPHERE, center, (0.12, lamp.flame_m, 0.12), (255, 214, 110), FLAME),
+        _row(CYLINDER, stick, (0.055, 0.24, 0.055), (60, 38, 24)),
+    ]
+
+
+def _panel(room: RoomSpec, rig: Rig) -> np.ndarray:
+    panel = rig.panel
+    if panel is None:
+        return np.array([-1.0, 0, 0, 1, 1, 0, 0, 0, 0, 0])
+    second = -panel.center[1] * room.height_m if panel.face == 5 else panel.center[1] * room.depth_m
+    first = panel.center[0] * room.width_m / 2
+    return np.array([panel.face, first, second, *panel.half_m, *panel.color, float(panel.bars), 0.0])
+
+
+def _pool(room: RoomSpec, rig: Rig) -> np.ndarray:
+    x, z = rig.pool_center
+    return np.array([x * room.width_m / 2, z * room.depth_m, *rig.pool_half_m, *rig.pool_color])

@@ -1,0 +1,89 @@
+"""Clips of dungeon rooms: exact RGB-D ground truth from a seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from jaxtyping import Float64, Int64
+
+from clips.camera_path import CameraPath
+from clips.cameras import Cameras
+from clips.clip import Clip
+from clips.dungeon.caption import caption
+from clips.dungeon.kernel import LUT_MAX, LUT_SIZE, render_frames
+from clips.dungeon.packing import pack
+from clips.dungeon.scene import RoomSpec, object_positions, sample_camera_path, sample_room, seeded
+from clips.dungeon.textures import linear_to_srgb
+from clips.errors import InvalidCameras
+
+
+@dataclass(frozen=True, eq=False)
+class DungeonSample:
+    """One training example: a clip, the room that it shows and the camera path that it was taken along."""
+
+    clip: Clip
+    room: RoomSpec
+    path: CameraPath
+
+
+def render_sample(
+    seed: int, held_out: bool = False, frames: int = 17, width: int = 96, height: int = 64, fps: float = 8.0
+) -> DungeonSample:
+    """The clip of a seed: room, camera path and caption are drawn from it; held-out seeds are another domain.
+
+    Raises:
+        InvalidCameras: fewer than one frame, or a picture size under one pixel.
+    """
+    room = sample_room(seed, held_out)
+    path = sample_camera_path(seeded(seed, "camera", held_out))
+    cameras = path.cameras(frames, width, height)
+    return DungeonSample(render_clip(room, cameras, np.arange(frames) / fps), room, path)
+
+
+def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> Clip:
+    """What `cameras` see of `room` at scene seconds `times`: 2x2 supersampled colour, exact depth, motion mask, caption.
+
+    Depth is that of the pixel's middle; the mask marks pixels that the free object touches, where it moves.
+
+    Raises:
+        InvalidCameras: a camera is neither in the room, the doorway nor the antechamber.
+        InvalidClip: `times` does not fit the cameras.
+    """
+    times = np.asarray(times, dtype=np.float64)
+    packed = pack(room)
+    cells = _start_cells(packed.cells, cameras)
+    shape = (len(cameras), cameras.height, cameras.width)
+    frames = np.empty((*shape, 3), dtype=np.uint8)
+    depth = np.empty(shape, dtype=np.float32)
+    seen = np.empty(shape, dtype=np.bool_)
+    centers = np.resize(object_positions(room, times), (len(cameras), 3))
+    render_frames(packed, centers, cameras.camera_to_world, cameras.Ks, cells, _display_lut(), frames, depth, seen)
+    mask = seen if room.moves else np.zeros_like(seen)
+    return Clip(frames, depth, cameras, times, caption(room), mask)
+
+
+def _start_cells(cells: Float64[np.ndarray, "3 6"], cameras: Cameras) -> Int64[np.ndarray, " T"]:
+    """Which cell each camera stands in: 0 antechamber, 1 doorway, 2 room."""
+    position = cameras.positions[:, None, :]
+    inside = ((position > cells[None, :, 0::2]) & (position < cells[None, :, 1::2])).all(axis=2)
+    # The planes between the cells belong to the doorway.
+    z = position[:, 0, 2]
+    inside[:, 1] |= (z == cells[1, 4]) | (z == cells[1, 5])
+    outside = np.flatnonzero(~inside.any(axis=1))
+    if len(outside):
+        where = np.round(cameras.positions[outside[0]], 3).tolist()
+        raise InvalidCameras(
+            f"cameras must stand in the room, the doorway or the antechamber; frames {outside[:8].tolist()} "
+            f"do not, the first is at {where} m"
+        )
+    return np.asarray(inside.argmax(axis=1), dtype=np.int64)
+
+
+@lru_cache(maxsize=1)
+def _display_lut() -> np.ndarray:
+    """sRGB-encoded bytes of linear light 0..LUT_MAX with a shoulder from 0.7 on, (LUT_SIZE,), uint8."""
+    light = np.linspace(0.0, LUT_MAX, LUT_SIZE)
+    shoulder = 0.7 + 0.3 * (1.0 - np.exp(-(light - 0.7) / 0.3))
+    return np.round(255.0 * linear_to_srgb(np.where(light < 0.7, light, shoulder))).astype(np.uint8)

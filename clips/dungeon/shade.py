@@ -1,0 +1,241 @@
+"""Numba: the linear light that leaves a point of the dungeon towards the camera."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from clips.dungeon.intersect import OPTIONS, hit_prim
+from clips.dungeon.textures import LEVELS, PERIOD_M, SIZE_PX
+
+_FAST = {**OPTIONS, "fastmath": {"contract", "arcp", "nsz"}}
+
+
+@njit(**_FAST)
+def _bilinear(texels, start, size, u, v):  # type: ignore[no-untyped-def]
+    x, y = u * size - 0.5, v * size - 0.5
+    fx, fy = np.floor(x), np.floor(y)
+    a, b = x - fx, y - fy
+    c0, r0 = int(fx) & (size - 1), int(fy) & (size - 1)
+    c1, r1 = (c0 + 1) & (size - 1), (r0 + 1) & (size - 1)
+    i00, i01 = start + r0 * size + c0, start + r0 * size + c1
+    i10, i11 = start + r1 * size + c0, start + r1 * size + c1
+    w00, w01, w10, w11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
+    red = texels[i00, 0] * w00 + texels[i01, 0] * w01 + texels[i10, 0] * w10 + texels[i11, 0] * w11
+    green = texels[i00, 1] * w00 + texels[i01, 1] * w01 + texels[i10, 1] * w10 + texels[i11, 1] * w11
+    blue = texels[i00, 2] * w00 + texels[i01, 2] * w01 + texels[i10, 2] * w10 + texels[i11, 2] * w11
+    return red, green, blue
+
+
+@njit(**_FAST)
+def _texture(texels, tint, u_m, v_m, footprint_m):  # type: ignore[no-untyped-def]
+    """Albedo at metres (u, v) of a surface, blended between the two mip levels nearest to the footprint."""
+    u, v = u_m / PERIOD_M + tint[0], v_m / PERIOD_M + tint[1]
+    level = np.log2(max(footprint_m * SIZE_PX / PERIOD_M, 1.0))
+    level = min(level, LEVELS - 1.001)
+    lower = int(level)
+    start, size = 0, SIZE_PX
+    for _ in range(lower):
+        start += size * size
+        size //= 2
+    r0, g0, b0 = _bilinear(texels, start, size, u, v)
+    r1, g1, b1 = _bilinear(texels, start + size * size, size // 2, u, v)
+    w = level - lower
+    return (r0 + (r1 - r0) * w) * tint[2], (g0 + (g1 - g0) * w) * tint[3], (b0 + (b1 - b0) * w) * tint[4]
+
+
+@njit(**_FAST)
+def _soft_step(low, high, x):  # type: ignore[no-untyped-def]
+    s = min(max((x - low) / (high - low), 0.0), 1.0)
+    return s * s * (3.0 - 2.0 * s)
+
+
+@njit(**_FAST)
+def _corner_occlusion(cells, cell, p, face):  # type: ignore[no-untyped-def]
+    """Closed-form darkening near the other planes of the cell, 1 far from them."""
+    open_share = 1.0
+    for axis in range(3):
+        if axis != face // 2 and (axis != 2 or cell == 2):
+            gap = min(p[axis] - cells[cell, 2 * axis], cells[cell, 2 * axis + 1] - p[axis])
+            near = 1.0 + max(gap, 0.0) / 0.28
+            open_share *= 1.0 - 0.42 / (near * near)
+    return open_share
+
+
+@njit(**_FAST)
+def _sphere_occlusion(prims, skip, p, n):  # type: ignore[no-untyped-def]
+    """Ambient light that spheres in place of the solids leave over (closed form: solid angle times cosine)."""
+    open_share = 1.0
+    for i in range(prims.shape[0]):
+        radius = prims[i, 14]
+        if radius > 0.0 and i != skip:
+            x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
+            dd = x * x + y * y + z * z
+            toward = (x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd)
+            open_share *= 1.0 - 0.85 * min(max(toward, 0.0) * radius * radius / dd, 1.0)
+    return open_share
+
+
+@njit(**_FAST)
+def _lamp_shadow(prims, skip, p, lx, ly, lz, distance):  # type: ignore[no-untyped-def]
+    """Share of a lamp's light that passes the solids' spheres, with a soft edge."""
+    share = 1.0
+    for i in range(prims.shape[0]):
+        radius = prims[i, 14]
+        if radius > 0.0 and i != skip:
+            x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
+            along = x * lx + y * ly + z * lz
+            if 0.0 < along < distance:
+                gap = np.sqrt(max(x * x + y * y + z * z - along * along, 0.0)) - radius
+                soft = 0.1 + 0.25 * along
+                share *= 0.25 + 0.75 * _soft_step(-0.5 * soft, soft, gap)
+    return share
+
+
+@njit(**_FAST)
+def _irradiance(packed, skip, p, n, open_share):  # type: ignore[no-untyped-def]
+    """Light that falls on point `p` with unit normal `n` inside the room: ambient, lamps, the object's glow."""
+    red, green, blue = packed.ambient[0] * open_share, packed.ambient[1] * open_share, packed.ambient[2] * open_share
+    lamps, prims = packed.lamps, packed.prims
+    for i in range(lamps.shape[0]):
+        x, y, z = lamps[i, 0] - p[0], lamps[i, 1] - p[1], lamps[i, 2] - p[2]
+        dd = x * x + y * y + z * z + 1e-6
+        inverse = 1.0 / np.sqrt(dd)
+        facing = ((x * n[0] + y * n[1] + z * n[2]) * inverse + 0.35) / 1.35
+        if facing > 0.0:
+            reach = lamps[i, 6]
+            strength = facing * reach * reach / (reach * reach + dd) * (0.5 + 0.5 * open_share)
+            strength *= _lamp_shadow(prims, skip, p, x * inverse, y * inverse, z * inverse, dd * inverse)
+            red += strength * lamps[i, 3]
+            green += strength * lamps[i, 4]
+            blue += strength * lamps[i, 5]
+    if skip != 0:
+        x, y, z = prims[0, 1] - p[0], prims[0, 2] - p[1], prims[0, 3] - p[2]
+        dd = x * x + y * y + z * z
+        facing = (x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd) + 0.2
+        if facing > 0.0:
+            glow = 0.34 * facing / (0.3 + dd)
+            red, green, blue = red + glow * prims[0, 10], green + glow * prims[0, 11], blue + glow * prims[0, 12]
+    return red, green, blue
+
+
+@njit(**_FAST)
+def _panel_share(panel, face, p):  # type: ignore[no-untyped-def]
+    """(share of the glowing panel, share of its dark frame) at a point on a face of the room."""
+    if face != panel[0]:
+        return 0.0, 0.0
+    a = abs(p[0] - panel[1])
+    b = abs((p[1] if face >= 4 else p[2]) - panel[2])
+    inside = max(a - panel[3], b - panel[4])
+    share = 1.0 - _soft_step(-0.03, 0.03, inside)
+    if panel[8] > 0.0:
+        bar = min(a, b)
+        share *= _soft_step(0.02, 0.05, bar)
+        return share, (1.0 - _soft_step(0.06, 0.1, inside)) * (1.0 - share)
+    return share, 0.0
+
+
+@njit(**_FAST)
+def _face_albedo(packed, cell, face, p, footprint_m):  # type: ignore[no-untyped-def]
+    which = 2
+    if cell == 2:
+        which = 1 if face == 3 else 0
+    u, v = p[0], p[1]
+    if face < 2:
+        u = p[2]
+    elif face < 4:
+        v = p[2]
+    if cell == 0 and face == 3:
+        u, v = 1.3 * u, 1.3 * v
+    red, green, blue = _texture(packed.textures[which], packed.tints[which], u, v, footprint_m)
+    if cell == 2 and face == 2:
+        red, green, blue = 0.6 * red, 0.6 * green, 0.6 * blue
+    at_gate = cell == 1 or (face == 4 and cell == 2) or (face == 5 and cell == 0)
+    if at_gate and face != 3:
+        beside = max(abs(p[0]) - packed.cells[1, 1], packed.cells[1, 2] - p[1])
+        frame = 1.0 if cell == 1 else 1.0 - _soft_step(0.17, 0.2, beside)
+        red, green, blue = red + (0.2 - red) * frame, green + (0.19 - green) * frame, blue + (0.18 - blue) * frame
+    return red, green, blue
+
+
+@njit(**_FAST)
+def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
+    """Linear RGB of point `p` on face `code` (cell * 6 + face) of the antechamber, doorway or room."""
+    cell, face = code // 6, code % 6
+    sign = 1.0 if face % 2 == 0 else -1.0
+    n = (sign if face < 2 else 0.0, sign if 2 <= face < 4 else 0.0, sign if face >= 4 else 0.0)
+    red, green, blue = _face_albedo(packed, cell, face, p, footprint_m)
+    corner = _corner_occlusion(packed.cells, cell, p, face)
+    if cell == 0:
+        # The antechamber is the same for every room: dim, with some of the room's light spilling through the gate.
+        x, y, z = p[0], p[1] + 2.6, p[2] + 2.4
+        lit = corner * (0.16 + 0.5 / (1.0 + 0.35 * (x * x + y * y + z * z)))
+        spill = max(0.0, 1.0 + p[2] / 2.2) * max(0.0, 1.0 - abs(p[0]) / 1.8) if face == 3 else 0.0
+        r, g, b = packed.ambient[0], packed.ambient[1], packed.ambient[2]
+        return red * (lit + 2.5 * spill * r), green * (lit + 2.5 * spill * g), blue * (lit * 1.05 + 2.5 * spill * b)
+    open_share = corner * _sphere_occlusion(packed.prims, -1, p, n)
+    er, eg, eb = _irradiance(packed, -1, p, n, open_share)
+    if cell == 2:
+        if face == 3:
+            x = (p[0] - packed.pool[0]) / packed.pool[2]
+            z = (p[2] - packed.pool[1]) / packed.pool[3]
+            pool = 1.0 - _soft_step(0.2, 1.0, x * x + z * z)
+            pool *= open_share
+            er, eg, eb = er + pool * packed.pool[4], eg + pool * packed.pool[5], eb + pool * packed.pool[6]
+        glow, frame = _panel_share(packed.panel, face, p)
+        keep = 1.0 - glow - 0.8 * frame
+        return (
+            red * er * keep + glow * packed.panel[5],
+            green * eg * keep + glow * packed.panel[6],
+            blue * eb * keep + glow * packed.panel[7],
+        )
+    return red * er, green * eg, blue * eb
+
+
+@njit(**_FAST)
+def _solid_albedo(p, ly, lx, lz):  # type: ignore[no-untyped-def]
+    """Albedo of a prop by its surface formula in local coordinates (each -1..1)."""
+    red, green, blue = p[10], p[11], p[12]
+    surface = int(p[9])
+    tone = 1.0
+    if surface == 1:
+        ax, ay, az = abs(lx), abs(ly), abs(lz)
+        second = max(min(ax, ay), min(max(ax, ay), az))
+        rim = _soft_step(0.68, 0.76, second)
+        board = np.floor((ly + 1.0) * 2.0)
+        gap = abs((ly + 1.0) * 2.0 - board - 0.5)
+        tone = (0.74 + 0.1 * (board % 2.0)) * (1.0 - 0.5 * _soft_step(0.4, 0.5, gap)) * (1.0 - rim) + 1.1 * rim
+    elif surface == 2:
+        hoop = 1.0 - _soft_step(0.07, 0.12, abs(abs(ly) - 0.55))
+        stave = 0.88 + 0.18 * np.sin(8.0 * np.arctan2(lz, lx))
+        red, green, blue = red * stave, green * stave, blue * stave
+        dark = 0.07
+        return red + (dark - red) * hoop, green + (dark - green) * hoop, blue + (dark - blue) * hoop
+    elif surface == 3:
+        trim = 1.0 - _soft_step(0.05, 0.09, abs(abs(ly - 0.1) - 0.5))
+        return red + (0.62 - red) * trim, green + (0.42 - green) * trim, blue + (0.1 - blue) * trim
+    return red * tone, green * tone, blue * tone
+
+
+@njit(**_FAST)
+def shade_solid(packed, index, p, o, d):  # type: ignore[no-untyped-def]
+    """Linear RGB of point `p` on solid `index`, seen along the ray from `o` in direction `d`."""
+    row = packed.prims[index]
+    _, nx, ny, nz, lx, ly, lz = hit_prim(row, o, d)
+    inverse = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
+    n = (nx * inverse, ny * inverse, nz * inverse)
+    surface = int(row[9])
+    toward = -(n[0] * d[0] + n[1] * d[1] + n[2] * d[2]) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+    if surface == 5:
+        hot = 0.9 + 0.9 * toward
+        return row[10] * hot, row[11] * hot, row[12] * hot
+    if surface == 4:
+        # Self-lit: mostly its own colour, shaped by a fixed light from above left so that no room light hides it.
+        shape = 0.5 + 0.3 * toward + 0.35 * max(0.0, -0.4 * n[0] - 0.8 * n[1] - 0.45 * n[2])
+        spot = max(0.0, -0.4 * n[0] - 0.75 * n[1] - 0.53 * n[2])
+        spot = 0.25 * spot**24
+        return row[10] * shape + spot, row[11] * shape + spot, row[12] * shape + spot
+    red, green, blue = _solid_albedo(row, ly, lx, lz)
+    ground = 1.0 - 0.4 * max(0.0, n[1]) - 0.3 * _soft_step(-0.35, 0.0, p[1])
+    er, eg, eb = _irradiance(packed, index, p, n, ground)
+    return red * er, green * eg, blue * eb
