@@ -20,7 +20,6 @@ DEFAULT_FILE = Path("narthex.toml")
 ENVIRONMENT_PREFIX = "NARTHEX_"
 FILE_VARIABLE = "NARTHEX_CONFIG"
 MIB = 1024 * 1024
-_DATA_DIR = Path("narthex-data")
 
 
 def _setting(
@@ -97,7 +96,7 @@ class AuthSettings(_Section):
 class DataSettings(_Section):
     """Where everything is kept."""
 
-    dir: Path = _setting(_DATA_DIR, "Folder of the database, blobs and logs; made when it is missing.")
+    dir: Path = _setting(Path("narthex-data"), "Folder of the database, blobs and logs; made if missing.")  # noqa: RUF009
     max_bytes: int = _setting(20 * 1024 * MIB, "Blobs beyond this are evicted, least recently used first.", low=MIB)
 
 
@@ -133,12 +132,12 @@ class LogSettings(_Section):
 class Config:
     """All settings."""
 
-    server: ServerSettings = ServerSettings()
-    auth: AuthSettings = AuthSettings()
-    data: DataSettings = DataSettings()
-    work: WorkSettings = WorkSettings()
-    model: ModelSettings = ModelSettings()
-    log: LogSettings = LogSettings()
+    server: ServerSettings = field(default_factory=ServerSettings)
+    auth: AuthSettings = field(default_factory=AuthSettings)
+    data: DataSettings = field(default_factory=DataSettings)
+    work: WorkSettings = field(default_factory=WorkSettings)
+    model: ModelSettings = field(default_factory=ModelSettings)
+    log: LogSettings = field(default_factory=LogSettings)
 
 
 SECTIONS: Mapping[str, type[_Section]] = {
