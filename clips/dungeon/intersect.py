@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 FAR_M = 1e30
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy"}
+OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True}
 
 
 def _planes() -> np.ndarray:

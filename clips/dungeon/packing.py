@@ -8,7 +8,7 @@ import numpy as np
 
 from clips.dungeon.attributes import Color, Light, Prop, Shape, Wall
 from clips.dungeon.lighting import RIGS, Lamp, Rig
-from clips.dungeon.scene import PropPlace, RoomSpec
+from clips.dungeon.scene import SHAPE_HALVES, PropPlace, RoomSpec
 from clips.dungeon.textures import material_mips, srgb_to_linear
 
 DOOR_HALF_WIDTH_M = 0.95
@@ -19,7 +19,7 @@ ANTECHAMBER = (-2.2, 2.2, -3.3, 0.0, -6.0, -WALL_THICKNESS_M)
 BOX, OCTAHEDRON, PRISM8, FRUSTUM = 0, 1, 2, 3
 SPHERE, BARREL, CYLINDER, CONE = 10, 11, 12, 13
 PLAIN, CRATE_WOOD, BARREL_WOOD, TRIMMED, SELF_LIT, FLAME = 0, 1, 2, 3, 4, 5
-PRIM_COLUMNS = 15
+LIGHTMAP_NODES = 40
 
 COLORS_SRGB: dict[Color, tuple[int, int, int]] = {
     Color.RED: (232, 36, 40),
@@ -32,12 +32,7 @@ COLORS_SRGB: dict[Color, tuple[int, int, int]] = {
     Color.ORANGE: (252, 130, 20),
 }
 
-_SHAPES: dict[Shape, tuple[int, tuple[float, float, float]]] = {
-    Shape.ORB: (SPHERE, (1.0, 1.0, 1.0)),
-    Shape.CUBE: (BOX, (0.82, 0.82, 0.82)),
-    Shape.CRYSTAL: (OCTAHEDRON, (0.8, 1.3, 0.8)),
-    Shape.CONE: (CONE, (0.95, 1.1, 0.95)),
-}
+_KINDS = {Shape.ORB: SPHERE, Shape.CUBE: BOX, Shape.CRYSTAL: OCTAHEDRON, Shape.CONE: CONE}
 
 
 class PackedRoom(NamedTuple):
@@ -53,6 +48,7 @@ class PackedRoom(NamedTuple):
         pool: (7,): centre x, z, half x, z, colour 3.
         textures: mips of wall, floor and antechamber, (3, texels, 3).
         tints: per texture: shift u, v in periods, colour factor 3, (3, 5).
+        lightmap: light on the room's faces, filled by `shade.bake_light`, (6, 40, 40, 3), float32.
     """
 
     cells: np.ndarray
@@ -63,6 +59,7 @@ class PackedRoom(NamedTuple):
     pool: np.ndarray
     textures: np.ndarray
     tints: np.ndarray
+    lightmap: np.ndarray
 
 
 def pack(room: RoomSpec) -> PackedRoom:
@@ -88,6 +85,7 @@ def pack(room: RoomSpec) -> PackedRoom:
         _pool(room, rig),
         np.stack([material_mips(room.wall), material_mips(room.floor), material_mips(Wall.STONE)]),
         _tints(room.texture_seed),
+        np.zeros((6, LIGHTMAP_NODES, LIGHTMAP_NODES, 3), dtype=np.float32),
     )
 
 
@@ -118,10 +116,10 @@ def _row(
 
 
 def _free_object(room: RoomSpec) -> list[float]:
-    kind, share = _SHAPES[room.shape]
     size = room.object_size_m
-    half = (share[0] * size, share[1] * size, share[2] * size)
-    return _row(kind, (0.0, 0.0, 0.0), half, COLORS_SRGB[room.color], SELF_LIT, room.object_yaw_rad, size)
+    x, y, z = SHAPE_HALVES[room.shape]
+    half = (x * size, y * size, z * size)
+    return _row(_KINDS[room.shape], (0.0, 0.0, 0.0), half, COLORS_SRGB[room.color], SELF_LIT, room.object_yaw_rad, size)
 
 
 def _prop_spot(room: RoomSpec, radius_m: float) -> tuple[float, float]:

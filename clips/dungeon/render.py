@@ -15,6 +15,7 @@ from clips.dungeon.caption import caption
 from clips.dungeon.kernel import LUT_MAX, LUT_SIZE, render_frames
 from clips.dungeon.packing import pack
 from clips.dungeon.scene import RoomSpec, object_positions, sample_camera_path, sample_room, seeded
+from clips.dungeon.shade import bake_light
 from clips.dungeon.textures import linear_to_srgb
 from clips.errors import InvalidCameras
 
@@ -53,6 +54,7 @@ def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T
     """
     times = np.asarray(times, dtype=np.float64)
     packed = pack(room)
+    bake_light(packed)
     cells = _start_cells(packed.cells, cameras)
     shape = (len(cameras), cameras.height, cameras.width)
     frames = np.empty((*shape, 3), dtype=np.uint8)

@@ -20,6 +20,14 @@ ORBIT_RADIUS_M = 0.7
 BOUNCE_M = 0.95
 HOVER_M = 0.22
 
+SHAPE_HALVES: dict[Shape, tuple[float, float, float]] = {
+    Shape.ORB: (1.0, 1.0, 1.0),
+    Shape.CUBE: (0.82, 0.82, 0.82),
+    Shape.CRYSTAL: (0.88, 1.3, 0.88),
+    Shape.CONE: (0.95, 1.1, 0.95),
+}
+"""Half extents of each shape in units of RoomSpec.object_size_m."""
+
 
 class PropPlace(StrEnum):
     """Which wall the prop stands against, seen from the gate."""
@@ -36,7 +44,7 @@ class RoomSpec:
     Attributes:
         light, wall, floor, color, shape, motion, prop: the attributes that captions name.
         width_m, height_m, depth_m: of the room; it spans x +-width/2, y -height..0, z 0..depth.
-        object_size_m: half the height of the free object.
+        object_size_m: size of the free object; its half extents are SHAPE_HALVES times this.
         object_x_m, object_z_m: where its motion is centred on the floor plan.
         object_yaw_rad: turn about the vertical axis.
         motion_phase_rad, motion_period_s: of the closed form in `object_positions`.
@@ -123,7 +131,7 @@ def sample_room(seed: int, held_out: bool = False, **fixed: Any) -> RoomSpec:
     drawn["object_size_m"] = float(rng.uniform(0.42, 0.5))
     drawn["object_x_m"] = float(rng.uniform(-0.3, 0.3))
     drawn["object_z_m"] = float(rng.uniform(3.0, 3.5))
-    drawn["object_yaw_rad"] = float(rng.uniform(0.0, math.pi / 2))
+    drawn["object_yaw_rad"] = float(rng.uniform(0.45, 1.1))
     drawn["motion_phase_rad"] = float(rng.uniform(0.0, 2 * math.pi))
     drawn["motion_period_s"] = float(rng.uniform(2.2, 2.8))
     drawn["prop_place"] = list(PropPlace)[rng.integers(len(PropPlace))]
@@ -163,10 +171,10 @@ def object_positions(room: RoomSpec, times: Float64[np.ndarray, " T"]) -> Float6
     angle = 2 * math.pi * np.asarray(times, dtype=np.float64) / room.motion_period_s + room.motion_phase_rad
     x = np.full_like(angle, room.object_x_m)
     z = np.full_like(angle, room.object_z_m)
-    rest_m = max(1.15, room.object_size_m + 0.1)
-    up_m = np.full_like(angle, rest_m)
+    half_m = SHAPE_HALVES[room.shape][1] * room.object_size_m
+    up_m = np.full_like(angle, max(1.15, half_m + HOVER_M + 0.05))
     if room.motion is Motion.BOUNCE:
-        up_m = room.object_size_m + 0.02 + BOUNCE_M * np.abs(np.sin(angle / 2))
+        up_m = half_m + 0.02 + BOUNCE_M * np.abs(np.sin(angle / 2))
     elif room.motion is Motion.SLIDE:
         x = x + SLIDE_M * np.sin(angle)
     elif room.motion is Motion.ORBIT:

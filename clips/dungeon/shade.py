@@ -63,24 +63,19 @@ def _corner_occlusion(cells, cell, p, face):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _sphere_occlusion(prims, skip, p, n):  # type: ignore[no-untyped-def]
-    """Ambient light that spheres in place of the solids leave over (closed form: solid angle times cosine)."""
-    open_share = 1.0
-    for i in range(prims.shape[0]):
-        radius = prims[i, 14]
-        if radius > 0.0 and i != skip:
-            x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
-            dd = x * x + y * y + z * z
-            toward = (x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd)
-            open_share *= 1.0 - 0.85 * min(max(toward, 0.0) * radius * radius / dd, 1.0)
-    return open_share
+def _ball_occlusion(row, p, n):  # type: ignore[no-untyped-def]
+    """Ambient light that the sphere standing for a solid leaves over: 1 - solid angle times cosine (closed form)."""
+    x, y, z = row[1] - p[0], row[2] - p[1], row[3] - p[2]
+    inverse = 1.0 / np.sqrt(x * x + y * y + z * z)
+    toward = max((x * n[0] + y * n[1] + z * n[2]) * inverse, 0.0)
+    return 1.0 - 0.85 * min(toward * (row[14] * inverse) ** 2, 1.0)
 
 
 @njit(**_FAST)
 def _lamp_shadow(prims, skip, p, lx, ly, lz, distance):  # type: ignore[no-untyped-def]
-    """Share of a lamp's light that passes the solids' spheres, with a soft edge."""
+    """Share of a lamp's light that passes the props' spheres, with a soft edge; the free object glows, casts none."""
     share = 1.0
-    for i in range(prims.shape[0]):
+    for i in range(1, prims.shape[0]):
         radius = prims[i, 14]
         if radius > 0.0 and i != skip:
             x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
@@ -93,10 +88,10 @@ def _lamp_shadow(prims, skip, p, lx, ly, lz, distance):  # type: ignore[no-untyp
 
 
 @njit(**_FAST)
-def _irradiance(packed, skip, p, n, open_share):  # type: ignore[no-untyped-def]
-    """Light that falls on point `p` with unit normal `n` inside the room: ambient, lamps, the object's glow."""
-    red, green, blue = packed.ambient[0] * open_share, packed.ambient[1] * open_share, packed.ambient[2] * open_share
-    lamps, prims = packed.lamps, packed.prims
+def _static_irradiance(packed, skip, p, n, open_share):  # type: ignore[no-untyped-def]
+    """Light that ambient and lamps throw on point `p` with unit normal `n` inside the room."""
+    ambient, lamps = packed.ambient, packed.lamps
+    red, green, blue = ambient[0] * open_share, ambient[1] * open_share, ambient[2] * open_share
     for i in range(lamps.shape[0]):
         x, y, z = lamps[i, 0] - p[0], lamps[i, 1] - p[1], lamps[i, 2] - p[2]
         dd = x * x + y * y + z * z + 1e-6
@@ -105,18 +100,91 @@ def _irradiance(packed, skip, p, n, open_share):  # type: ignore[no-untyped-def]
         if facing > 0.0:
             reach = lamps[i, 6]
             strength = facing * reach * reach / (reach * reach + dd) * (0.5 + 0.5 * open_share)
-            strength *= _lamp_shadow(prims, skip, p, x * inverse, y * inverse, z * inverse, dd * inverse)
+            strength *= _lamp_shadow(packed.prims, skip, p, x * inverse, y * inverse, z * inverse, dd * inverse)
             red += strength * lamps[i, 3]
             green += strength * lamps[i, 4]
             blue += strength * lamps[i, 5]
-    if skip != 0:
-        x, y, z = prims[0, 1] - p[0], prims[0, 2] - p[1], prims[0, 3] - p[2]
-        dd = x * x + y * y + z * z
-        facing = (x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd) + 0.2
-        if facing > 0.0:
-            glow = 0.34 * facing / (0.3 + dd)
-            red, green, blue = red + glow * prims[0, 10], green + glow * prims[0, 11], blue + glow * prims[0, 12]
     return red, green, blue
+
+
+@njit(**_FAST)
+def _object_glow(row, p, n):  # type: ignore[no-untyped-def]
+    """How much of the free object's own colour falls on `p`."""
+    x, y, z = row[1] - p[0], row[2] - p[1], row[3] - p[2]
+    dd = x * x + y * y + z * z
+    return 0.34 * max((x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd) + 0.2, 0.0) / (0.3 + dd)
+
+
+@njit(**_FAST)
+def _face_normal(face):  # type: ignore[no-untyped-def]
+    sign = 1.0 if face % 2 == 0 else -1.0
+    return sign if face < 2 else 0.0, sign if 2 <= face < 4 else 0.0, sign if face >= 4 else 0.0
+
+
+@njit(**_FAST)
+def _face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
+    """All light at a point of a face that does not change while the free object moves."""
+    n = _face_normal(face)
+    open_share = _corner_occlusion(packed.cells, cell, p, face)
+    for i in range(1, packed.prims.shape[0]):
+        if packed.prims[i, 14] > 0.0:
+            open_share *= _ball_occlusion(packed.prims[i], p, n)
+    red, green, blue = _static_irradiance(packed, -1, p, n, open_share)
+    if cell == 2 and face == 3:
+        pool = packed.pool
+        x, z = (p[0] - pool[0]) / pool[2], (p[2] - pool[1]) / pool[3]
+        share = open_share * (1.0 - _soft_step(0.2, 1.0, x * x + z * z))
+        red, green, blue = red + share * pool[4], green + share * pool[5], blue + share * pool[6]
+    return red, green, blue
+
+
+@njit(**_FAST)
+def _face_point(cells, face, a, b):  # type: ignore[no-untyped-def]
+    """The point at shares (a, b) of a face of the room."""
+    fixed = cells[2, face]
+    x = fixed if face < 2 else cells[2, 0] + a * (cells[2, 1] - cells[2, 0])
+    y = fixed if 2 <= face < 4 else cells[2, 2] + b * (cells[2, 3] - cells[2, 2])
+    z = fixed if face >= 4 else cells[2, 4] + (a if face < 2 else b) * (cells[2, 5] - cells[2, 4])
+    return x, y, z
+
+
+@njit(**OPTIONS)
+def bake_light(packed):  # type: ignore[no-untyped-def]
+    """Fill `packed.lightmap` (6 faces, rows, columns, 3) with the light that stays the same in every frame."""
+    nodes = packed.lightmap.shape[1]
+    for face in range(6):
+        for row in range(nodes):
+            for column in range(nodes):
+                p = _face_point(packed.cells, face, column / (nodes - 1), row / (nodes - 1))
+                red, green, blue = _face_irradiance(packed, 2, face, p)
+                packed.lightmap[face, row, column, 0] = red
+                packed.lightmap[face, row, column, 1] = green
+                packed.lightmap[face, row, column, 2] = blue
+
+
+@njit(**_FAST)
+def _baked_light(packed, face, p):  # type: ignore[no-untyped-def]
+    """`packed.lightmap` at a point on a face of the room, bilinear between its nodes."""
+    cells, light = packed.cells, packed.lightmap
+    last = light.shape[1] - 1
+    u, v = p[0], p[1]
+    u_axis, v_axis = 0, 1
+    if face < 2:
+        u, u_axis = p[2], 2
+    elif face < 4:
+        v, v_axis = p[2], 2
+    x = (u - cells[2, 2 * u_axis]) / (cells[2, 2 * u_axis + 1] - cells[2, 2 * u_axis]) * last
+    y = (v - cells[2, 2 * v_axis]) / (cells[2, 2 * v_axis + 1] - cells[2, 2 * v_axis]) * last
+    column, row = min(max(int(x), 0), last - 1), min(max(int(y), 0), last - 1)
+    a, b = min(max(x - column, 0.0), 1.0), min(max(y - row, 0.0), 1.0)
+    w00, w01, w10, w11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
+    l00, l01 = light[face, row, column], light[face, row, column + 1]
+    l10, l11 = light[face, row + 1, column], light[face, row + 1, column + 1]
+    return (
+        l00[0] * w00 + l01[0] * w01 + l10[0] * w10 + l11[0] * w11,
+        l00[1] * w00 + l01[1] * w01 + l10[1] * w10 + l11[1] * w11,
+        l00[2] * w00 + l01[2] * w01 + l10[2] * w10 + l11[2] * w11,
+    )
 
 
 @njit(**_FAST)
@@ -159,37 +227,41 @@ def _face_albedo(packed, cell, face, p, footprint_m):  # type: ignore[no-untyped
 
 
 @njit(**_FAST)
+def _antechamber_light(packed, face, p):  # type: ignore[no-untyped-def]
+    """Light in the antechamber: the same dim lamp for every room, and some of the room's light on the floor."""
+    x, y, z = p[0], p[1] + 2.6, p[2] + 2.4
+    lit = 0.16 + 0.5 / (1.0 + 0.35 * (x * x + y * y + z * z))
+    lit *= _corner_occlusion(packed.cells, 0, p, face)
+    spill = 0.0
+    if face == 3:
+        spill = 2.5 * max(0.0, 1.0 + p[2] / 2.2) * max(0.0, 1.0 - abs(p[0]) / 1.8)
+    ambient = packed.ambient
+    return lit + spill * ambient[0], lit + spill * ambient[1], 1.05 * lit + spill * ambient[2]
+
+
+@njit(**_FAST)
 def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
     """Linear RGB of point `p` on face `code` (cell * 6 + face) of the antechamber, doorway or room."""
     cell, face = code // 6, code % 6
-    sign = 1.0 if face % 2 == 0 else -1.0
-    n = (sign if face < 2 else 0.0, sign if 2 <= face < 4 else 0.0, sign if face >= 4 else 0.0)
     red, green, blue = _face_albedo(packed, cell, face, p, footprint_m)
-    corner = _corner_occlusion(packed.cells, cell, p, face)
     if cell == 0:
-        # The antechamber is the same for every room: dim, with some of the room's light spilling through the gate.
-        x, y, z = p[0], p[1] + 2.6, p[2] + 2.4
-        lit = corner * (0.16 + 0.5 / (1.0 + 0.35 * (x * x + y * y + z * z)))
-        spill = max(0.0, 1.0 + p[2] / 2.2) * max(0.0, 1.0 - abs(p[0]) / 1.8) if face == 3 else 0.0
-        r, g, b = packed.ambient[0], packed.ambient[1], packed.ambient[2]
-        return red * (lit + 2.5 * spill * r), green * (lit + 2.5 * spill * g), blue * (lit * 1.05 + 2.5 * spill * b)
-    open_share = corner * _sphere_occlusion(packed.prims, -1, p, n)
-    er, eg, eb = _irradiance(packed, -1, p, n, open_share)
-    if cell == 2:
-        if face == 3:
-            x = (p[0] - packed.pool[0]) / packed.pool[2]
-            z = (p[2] - packed.pool[1]) / packed.pool[3]
-            pool = 1.0 - _soft_step(0.2, 1.0, x * x + z * z)
-            pool *= open_share
-            er, eg, eb = er + pool * packed.pool[4], eg + pool * packed.pool[5], eb + pool * packed.pool[6]
-        glow, frame = _panel_share(packed.panel, face, p)
-        keep = 1.0 - glow - 0.8 * frame
-        return (
-            red * er * keep + glow * packed.panel[5],
-            green * eg * keep + glow * packed.panel[6],
-            blue * eb * keep + glow * packed.panel[7],
-        )
-    return red * er, green * eg, blue * eb
+        er, eg, eb = _antechamber_light(packed, face, p)
+        return red * er, green * eg, blue * eb
+    if cell == 1:
+        er, eg, eb = _face_irradiance(packed, cell, face, p)
+        return red * er, green * eg, blue * eb
+    n = _face_normal(face)
+    er, eg, eb = _baked_light(packed, face, p)
+    ball = packed.prims[0]
+    share, glow = _ball_occlusion(ball, p, n), _object_glow(ball, p, n)
+    er, eg, eb = er * share + glow * ball[10], eg * share + glow * ball[11], eb * share + glow * ball[12]
+    bright, frame = _panel_share(packed.panel, face, p)
+    keep, panel = 1.0 - bright - 0.8 * frame, packed.panel
+    return (
+        red * er * keep + bright * panel[5],
+        green * eg * keep + bright * panel[6],
+        blue * eb * keep + bright * panel[7],
+    )
 
 
 @njit(**_FAST)
@@ -231,11 +303,13 @@ def shade_solid(packed, index, p, o, d):  # type: ignore[no-untyped-def]
         return row[10] * hot, row[11] * hot, row[12] * hot
     if surface == 4:
         # Self-lit: mostly its own colour, shaped by a fixed light from above left so that no room light hides it.
-        shape = 0.5 + 0.3 * toward + 0.35 * max(0.0, -0.4 * n[0] - 0.8 * n[1] - 0.45 * n[2])
+        shape = 0.42 + 0.22 * toward + 0.5 * max(0.0, -0.55 * n[0] - 0.75 * n[1] - 0.37 * n[2])
         spot = max(0.0, -0.4 * n[0] - 0.75 * n[1] - 0.53 * n[2])
         spot = 0.25 * spot**24
         return row[10] * shape + spot, row[11] * shape + spot, row[12] * shape + spot
     red, green, blue = _solid_albedo(row, ly, lx, lz)
     ground = 1.0 - 0.4 * max(0.0, n[1]) - 0.3 * _soft_step(-0.35, 0.0, p[1])
-    er, eg, eb = _irradiance(packed, index, p, n, ground)
-    return red * er, green * eg, blue * eb
+    er, eg, eb = _static_irradiance(packed, index, p, n, ground)
+    ball = packed.prims[0]
+    glow = _object_glow(ball, p, n)
+    return red * (er + glow * ball[10]), green * (eg + glow * ball[11]), blue * (eb + glow * ball[12])
