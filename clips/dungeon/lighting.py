@@ -68,7 +68,7 @@ RIGS: dict[Light, Rig] = {
     Light.MOONLIGHT: Rig(
         ambient=(0.085, 0.125, 0.25),
         lamps=(Lamp((0.0, 0.72, 0.86), (0.55, 0.85, 1.75), 2.0),),
-        panel=Panel(5, (0.0, 0.72), (0.5, 0.42), (0.62, 0.82, 1.25), bars=True),
+        panel=Panel(5, (0.0, 0.72), (0.62, 0.5), (0.62, 0.82, 1.25), bars=True),
         pool_center=(0.0, 0.45),
         pool_half_m=(1.1, 1.7),
         pool_color=(0.35, 0.55, 1.15),

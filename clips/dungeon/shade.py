@@ -198,7 +198,7 @@ def _panel_share(panel, face, p):  # type: ignore[no-untyped-def]
     share = 1.0 - _soft_step(-0.03, 0.03, inside)
     if panel[8] > 0.0:
         bar = min(a, b)
-        share *= _soft_step(0.02, 0.05, bar)
+        share *= _soft_step(0.02, 0.09, bar)
         return share, (1.0 - _soft_step(0.06, 0.1, inside)) * (1.0 - share)
     return share, 0.0
 
