@@ -13,6 +13,8 @@ DRAFT_STEPS = 4
 FULL_STEPS = 20
 GUIDANCE = 4.0
 PIECE_BYTES = 1 << 20
+VAE_FILE = "vae.safetensors"
+DIT_FILE = "dit.safetensors"
 
 
 @dataclass(frozen=True)
@@ -39,25 +41,26 @@ class ModelInfo:
             raise ValueError(f"guidance must be within [0, 20], got {self.guidance}")
 
 
-def weights_revision(weights_dir: Path) -> str:
-    """First 12 hex digits of the SHA-256 over the weight files, in the order of their names.
+def file_revision(*paths: Path) -> str:
+    """First 12 hex digits of the SHA-256 over the files' bytes: the revision that these weights are known by.
 
     Raises:
-        UnreadableCheckpoint: there is no `.safetensors` file, or one cannot be read.
+        UnreadableCheckpoint: a file is missing or cannot be read.
     """
-    paths = sorted(weights_dir.glob("*.safetensors"))
-    if not paths:
-        raise UnreadableCheckpoint(f"{weights_dir}: expected weights (*.safetensors), found none")
     hasher = hashlib.sha256()
     for path in paths:
         try:
-            hasher.update(f"{path.name}\0{path.stat().st_size}\0".encode())
             with path.open("rb") as file:
                 while piece := file.read(PIECE_BYTES):
                     hasher.update(piece)
         except OSError as error:
             raise UnreadableCheckpoint(f"{path}: cannot be read ({error})") from error
     return hasher.hexdigest()[:12]
+
+
+def weights_revision(weights_dir: Path) -> str:
+    """The revision of a folder's `vae.safetensors` and `dit.safetensors`. Raises as `file_revision` does."""
+    return file_revision(weights_dir / VAE_FILE, weights_dir / DIT_FILE)
 
 
 def read_model_info(
