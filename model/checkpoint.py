@@ -1,0 +1,151 @@
+"""Network weights as one safetensors file that carries its kind, configuration and data recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from model.dit import Dit, DitConfig
+from model.errors import InvalidSpec, UnreadableCheckpoint
+from model.vae import Vae, VaeConfig
+
+SCHEMA_VERSION = 1
+FORMAT = "narthex-model"
+Recipe = dict[str, Any]
+Network = TypeVar("Network", bound=nn.Module)
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """What one file holds.
+
+    Attributes:
+        kind: "vae" or "dit".
+        config: the architecture, as a JSON object.
+        recipe: which data trained it and how, as a JSON object.
+        tensors: name to tensor, float32 once loaded.
+    """
+
+    kind: str
+    config: Recipe
+    recipe: Recipe
+    tensors: dict[str, Tensor]
+
+
+def save_checkpoint(network: Vae | Dit, recipe: Recipe, path: Path) -> None:
+    """Write the network as fp16 (temporary file, fsync, rename: a crash leaves the old file or none).
+
+    Raises:
+        UnreadableCheckpoint: a weight is not finite, or too large for fp16.
+    """
+    kind = "vae" if isinstance(network, Vae) else "dit"
+    tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
+    _refuse_bad_values(tensors, path)
+    header = {
+        "format": FORMAT,
+        "schema_version": str(SCHEMA_VERSION),
+        "kind": kind,
+        "config": json.dumps(asdict(network.config), sort_keys=True),
+        "recipe": json.dumps(recipe, sort_keys=True),
+    }
+    write_atomically(path, save(tensors, header))
+
+
+def load_checkpoint(path: Path, kind: str) -> Checkpoint:
+    """Read and check one file.
+
+    Raises:
+        UnreadableCheckpoint: missing, cut short, no checkpoint of Narthex, of another version or kind, or with
+            values that are not finite; the message names the file and what is wrong.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        if header.get("format") != FORMAT:
+            raise UnreadableCheckpoint(f"{path}: not a checkpoint of Narthex (format {header.get('format')!r})")
+        if header.get("schema_version") != str(SCHEMA_VERSION):
+            got = header.get("schema_version")
+            raise UnreadableCheckpoint(f"{path}: checkpoint version {got}, expected {SCHEMA_VERSION}")
+        if header.get("kind") != kind:
+            raise UnreadableCheckpoint(f"{path}: holds a {header.get('kind')!r}, expected a {kind!r}")
+        config, recipe = json.loads(header["config"]), json.loads(header["recipe"])
+    except (OSError, SafetensorError, KeyError, ValueError) as error:
+        raise UnreadableCheckpoint(f"{path}: missing, cut short or no safetensors file ({error})") from error
+    _refuse_bad_values(tensors, path)
+    return Checkpoint(kind, config, recipe, {name: tensor.float() for name, tensor in tensors.items()})
+
+
+def load_vae(path: Path) -> Vae:
+    """The VAE of a file, in evaluation mode. Raises UnreadableCheckpoint."""
+    checkpoint = load_checkpoint(path, "vae")
+    try:
+        vae = Vae(VaeConfig(**checkpoint.config))
+    except (TypeError, InvalidSpec) as error:
+        raise UnreadableCheckpoint(f"{path}: its configuration makes no VAE ({error})") from error
+    return _filled(vae, checkpoint, path)
+
+
+def load_dit(path: Path) -> Dit:
+    """The transformer of a file, in evaluation mode. Raises UnreadableCheckpoint."""
+    checkpoint = load_checkpoint(path, "dit")
+    try:
+        dit = Dit(dit_config(checkpoint.config))
+    except (TypeError, KeyError, ValueError, InvalidSpec) as error:
+        raise UnreadableCheckpoint(f"{path}: its configuration makes no transformer ({error})") from error
+    return _filled(dit, checkpoint, path)
+
+
+def dit_config(fields: Recipe) -> DitConfig:
+    """The configuration of a JSON object (lists become tuples)."""
+    slots = tuple((str(name), tuple(values)) for name, values in fields["slots"])
+    time, rows, columns = fields["latent_size"]
+    return DitConfig(**{**fields, "slots": slots, "latent_size": (time, rows, columns)})
+
+
+def file_revision(*paths: Path) -> str:
+    """12 hex digits of the SHA-256 over the files' bytes: the revision that these weights are known by."""
+    hasher = hashlib.sha256()
+    for path in paths:
+        try:
+            hasher.update(path.read_bytes())
+        except OSError as error:
+            raise UnreadableCheckpoint(f"{path}: cannot be read ({error})") from error
+    return hasher.hexdigest()[:12]
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Replace the file at `path` by `content`: a crash leaves the old file or the new one, whole."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with partial.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _filled(network: Network, checkpoint: Checkpoint, path: Path) -> Network:
+    try:
+        network.load_state_dict(checkpoint.tensors)
+    except RuntimeError as error:
+        raise UnreadableCheckpoint(f"{path}: weights do not fit its configuration ({error})") from error
+    return network.eval().requires_grad_(False)
+
+
+def _refuse_bad_values(tensors: dict[str, Tensor], path: Path) -> None:
+    bad = [name for name, tensor in tensors.items() if not torch.isfinite(tensor).all()]
+    if bad:
+        raise UnreadableCheckpoint(f"{path}: weights must be finite (fp16); these are not: {', '.join(bad[:5])}")

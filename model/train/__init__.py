@@ -1,0 +1,1 @@
+"""Training of the embedded model from rendered clips; resumable at any step."""

@@ -1,0 +1,197 @@
+"""The training loop that both networks share: steps, learning rate, average of weights, state on disk, log."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from model.checkpoint import write_atomically
+from model.errors import ModelError, TrainingDiverged
+
+STATE_FILE = "state.pt"
+LOG_FILE = "log.jsonl"
+STATE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """How long and how fast to train.
+
+    Attributes:
+        out: folder of state, log, pictures and weights.
+        steps: stop after so many steps in all; None to go by minutes.
+        minutes: stop after so many minutes of training in all (over resumes); None to go by steps.
+        peak_rate: learning rate after the warm-up.
+        warmup_steps: over which it rises linearly.
+        decay_share: last share of the training over which it falls to 2 % by a cosine.
+        average_decay: of the exponential moving average of the weights.
+        weight_decay: of AdamW.
+        log_every, save_every, look_every: steps between log lines, saved states, and sample pictures.
+        seed: of everything random; step k draws from a source made of (seed, k), so a resumed run repeats nothing.
+
+    Raises:
+        ModelError: neither or both of steps and minutes, or a number out of range.
+    """
+
+    out: Path
+    steps: int | None = None
+    minutes: float | None = None
+    peak_rate: float = 1e-3
+    warmup_steps: int = 100
+    decay_share: float = 0.35
+    average_decay: float = 0.999
+    weight_decay: float = 0.01
+    log_every: int = 20
+    save_every: int = 200
+    look_every: int = 1000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if (self.steps is None) == (self.minutes is None):
+            raise ModelError(f"training needs steps or minutes, one of them, got {self.steps} and {self.minutes}")
+        if (self.steps is not None and self.steps < 1) or (self.minutes is not None and not self.minutes > 0):
+            raise ModelError(f"training needs positive steps or minutes, got {self.steps} and {self.minutes}")
+        if not 0.0 < self.peak_rate < 1.0 or not 0.0 <= self.decay_share <= 1.0 or not 0.0 <= self.average_decay < 1.0:
+            raise ModelError(f"training: peak_rate, decay_share or average_decay is out of range: {self}")
+
+    def progress(self, step: int, trained_s: float) -> float:
+        """Share of the training that is done, 0 to 1."""
+        done = step / self.steps if self.steps is not None else trained_s / (60.0 * (self.minutes or 1.0))
+        return min(done, 1.0)
+
+    def rate(self, step: int, progress: float) -> float:
+        """Learning rate: linear warm-up, long flat, cosine to 2 % of the peak."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        into_decay = (progress - 1.0 + self.decay_share) / self.decay_share if self.decay_share else 0.0
+        fall = 0.02 + 0.98 * 0.5 * (1.0 + math.cos(math.pi * max(0.0, into_decay)))
+        return self.peak_rate * warm * fall
+
+
+class Task(Protocol):
+    """What a network is trained for."""
+
+    network: nn.Module
+
+    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """A scalar loss on a batch drawn from `random`, and figures for the log."""
+        ...
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Figures on held-out clips with the averaged weights."""
+        ...
+
+    def look(self, network: nn.Module, folder: Path, step: int) -> None:
+        """Pictures of what the averaged weights do."""
+        ...
+
+
+OnProgress = Callable[[float, dict[str, float]], None]
+"""Called after each logged step with the share done and the log line."""
+
+
+class Training:
+    """A task on its way: make it, `run()`, and read `average` for the weights to ship."""
+
+    def __init__(self, task: Task, plan: TrainingPlan, average: nn.Module, resume: bool) -> None:
+        self.task, self.plan, self.average = task, plan, average
+        self.average.load_state_dict(task.network.state_dict())
+        self.average.eval().requires_grad_(False)
+        self.step = 0
+        self.trained_s = 0.0
+        parameters = list(task.network.parameters())
+        self.optimizer = torch.optim.AdamW(
+            parameters, lr=plan.peak_rate, betas=(0.9, 0.98), weight_decay=plan.weight_decay, fused=True
+        )
+        plan.out.mkdir(parents=True, exist_ok=True)
+        if resume and (plan.out / STATE_FILE).exists():
+            self._load()
+        elif (plan.out / STATE_FILE).exists():
+            raise ModelError(f"{plan.out} already holds a training; resume it or choose another folder")
+
+    def run(self, on_progress: OnProgress | None = None) -> None:
+        """Train to the plan's end.
+
+        Raises:
+            TrainingDiverged: a loss was not finite; the last saved state is kept.
+        """
+        while (progress := self.plan.progress(self.step, self.trained_s)) < 1.0:
+            begun = time.perf_counter()
+            rate = self.plan.rate(self.step, progress)
+            figures = self._one_step(rate)
+            self.trained_s += time.perf_counter() - begun
+            self._after_step(rate, figures, on_progress)
+        self._save()
+
+    def _one_step(self, rate: float) -> dict[str, float]:
+        random = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, figures = self.task.loss(random)
+        if not torch.isfinite(loss):
+            raise TrainingDiverged(f"loss became {loss.item()} at step {self.step}, learning rate {rate:g}")
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), 1.0)
+        self.optimizer.step()
+        self.step += 1
+        self._update_average()
+        return {"loss": loss.item(), "gradient_norm": float(norm), **figures}
+
+    def _update_average(self) -> None:
+        decay = min(self.plan.average_decay, (1 + self.step) / (10 + self.step))
+        with torch.no_grad():
+            ours, theirs = list(self.average.parameters()), list(self.task.network.parameters())
+            torch._foreach_lerp_(ours, theirs, 1.0 - decay)
+
+    def _after_step(self, rate: float, figures: dict[str, float], on_progress: OnProgress | None) -> None:
+        plan = self.plan
+        if self.step % plan.look_every == 0:
+            figures = {**figures, **self.task.validate(self.average)}
+            self.task.look(self.average, plan.out, self.step)
+        if self.step % plan.log_every == 0 or self.step % plan.look_every == 0:
+            line = {"step": self.step, "trained_s": round(self.trained_s, 2), "rate": rate, **figures}
+            with (plan.out / LOG_FILE).open("a") as log:
+                log.write(json.dumps(line) + "\n")
+            if on_progress is not None:
+                on_progress(plan.progress(self.step, self.trained_s), line)
+        if self.step % plan.save_every == 0:
+            self._save()
+
+    def _save(self) -> None:
+        state: dict[str, Any] = {
+            "version": STATE_VERSION,
+            "step": self.step,
+            "trained_s": self.trained_s,
+            "network": self.task.network.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+        }
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        write_atomically(self.plan.out / STATE_FILE, buffer.getvalue())
+
+    def _load(self) -> None:
+        state = torch.load(self.plan.out / STATE_FILE, weights_only=True)
+        if state.get("version") != STATE_VERSION:
+            raise ModelError(f"{self.plan.out}: training state version {state.get('version')}, want {STATE_VERSION}")
+        self.task.network.load_state_dict(state["network"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.step, self.trained_s = int(state["step"]), float(state["trained_s"])
+        _drop_log_after(self.plan.out / LOG_FILE, self.step)
+
+
+def _drop_log_after(path: Path, step: int) -> None:
+    """Forget log lines of steps that a killed run made after its last saved state: they are made again."""
+    if path.exists():
+        lines = [line for line in path.read_text().splitlines() if line and json.loads(line)["step"] <= step]
+        write_atomically(path, "".join(line + "\n" for line in lines).encode())

@@ -1,0 +1,127 @@
+"""Training of the VAE: reconstruction of colour and inverse depth, the moving object weighing more."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model.checkpoint import save_checkpoint
+from model.evaluate import reconstruction_figures
+from model.rgbd import unpack_rgbd
+from model.train.data import ClipStore
+from model.train.loop import OnProgress, Training, TrainingPlan
+from model.train.pictures import save_sheet
+from model.vae import Vae, VaeConfig
+
+VAE_CONFIG = VaeConfig(
+    latent_channels=24, width=192, encoder_blocks=2, decoder_blocks=5, patch_px=8, group_frames=4
+)
+CROP_FRAMES = 9
+BATCH = 4
+OBJECT_WEIGHT = 3.0
+POSTERIOR_DEVIATION = 0.05
+PRIOR_WEIGHT = 1e-4
+CHANNEL_WEIGHTS = (1.0, 1.0, 1.0, 2.0)
+
+
+@dataclass(frozen=True, eq=False)
+class VaeTask:
+    """Reconstruct random 9-frame crops (causality makes crops as good as whole clips)."""
+
+    network: Vae
+    train: ClipStore
+    held_out: ClipStore
+    use_clips: int
+
+    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+        """Weighted squared and absolute error, and the prior's pull on the latents."""
+        rgbd, weight = self.batch(random)
+        raw = self.network.encode_raw(rgbd)
+        noise = torch.randn(raw.shape, generator=random)
+        error = self.network.decode_raw(raw + POSTERIOR_DEVIATION * noise) - rgbd
+        channels = torch.tensor(CHANNEL_WEIGHTS).view(1, 4, 1, 1, 1)
+        reconstruction = (channels * weight * (error.square() + 0.25 * error.abs())).mean()
+        prior = 0.5 * raw.square().mean()
+        psnr = -10.0 * torch.log10(error[:, :3].detach().square().mean() / 4.0)
+        return reconstruction + PRIOR_WEIGHT * prior, {"psnr_db": psnr.item(), "prior": prior.item()}
+
+    def batch(self, random: torch.Generator) -> tuple[Float[Tensor, "B 4 T H W"], Float[Tensor, "B 1 T H W"]]:
+        """Crops and the weight of their pixels."""
+        recipe = self.train.recipe
+        indices = torch.randint(self.use_clips, (BATCH,), generator=random).tolist()
+        starts = torch.randint(recipe.frames - CROP_FRAMES + 1, (BATCH,), generator=random).tolist()
+        pairs = list(zip(indices, starts, strict=True))
+        rgbd = torch.stack([self.train.rgbd(index, start, CROP_FRAMES) for index, start in pairs])
+        masks = np.stack([self.train.mask[index, start : start + CROP_FRAMES] for index, start in pairs])
+        return rgbd, (1.0 + (OBJECT_WEIGHT - 1.0) * torch.from_numpy(masks).float()).unsqueeze(1)
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """PSNR and depth error on 16 held-out clips."""
+        figures = reconstruction_figures(_as_vae(network), self.held_out, 16)
+        return {f"val_{name}": value for name, value in figures.items()}
+
+    def look(self, network: nn.Module, folder: Path, step: int) -> None:
+        """Held-out clips above their reconstructions."""
+        vae = _as_vae(network)
+        rows = []
+        with torch.no_grad():
+            for index in range(4):
+                rgbd = self.held_out.rgbd(index)[None]
+                rows += [unpack_rgbd(rgbd[0]), unpack_rgbd(vae.decode(vae.encode(rgbd))[0])]
+        save_sheet(rows, folder / f"look-{step:06d}.png")
+
+
+def train_vae(
+    plan: TrainingPlan,
+    stores: tuple[ClipStore, ClipStore],
+    resume: bool,
+    use_clips: int,
+    config: VaeConfig = VAE_CONFIG,
+    on_progress: OnProgress | None = None,
+) -> dict[str, float]:
+    """Train on the first `use_clips` of stores (train, held out), write `plan.out / "vae.safetensors"`, return the last figures.
+
+    Raises:
+        TrainingDiverged: a loss was not finite.
+    """
+    train, held_out = stores
+    torch.manual_seed(plan.seed)
+    vae = Vae(config)
+    if not (resume and (plan.out / "state.pt").exists()):
+        sample = min(96, use_clips)
+        vae.start_from_pca(torch.stack([train.rgbd(index) for index in range(sample)]))
+    training = Training(VaeTask(vae, train, held_out, use_clips), plan, copy.deepcopy(vae), resume)
+    training.run(on_progress)
+    best = _as_vae(training.average)
+    measure_whitening(best, train, min(256, use_clips))
+    figures = reconstruction_figures(best, held_out, held_out.recipe.clips)
+    recipe = {
+        "renderer": "clips.dungeon",
+        "clips": use_clips,
+        "first_seed": train.recipe.first_seed,
+        "steps": training.step,
+        "trained_s": round(training.trained_s),
+        "batch": BATCH,
+        "crop_frames": CROP_FRAMES,
+        **{name: round(value, 4) for name, value in figures.items()},
+    }
+    save_checkpoint(best, recipe, plan.out / "vae.safetensors")
+    return {"steps": float(training.step), "trained_s": training.trained_s, **figures}
+
+
+@torch.no_grad()
+def measure_whitening(vae: Vae, store: ClipStore, clips: int) -> None:
+    """Whiten the latents of the store's first `clips` clips."""
+    vae.set_whitening(torch.cat([vae.encode_raw(store.rgbd(index)[None]) for index in range(clips)]))
+
+
+def _as_vae(network: nn.Module) -> Vae:
+    if not isinstance(network, Vae):
+        raise TypeError(f"expected a Vae, got {type(network).__name__}")
+    return network

@@ -1,0 +1,206 @@
+"""The causal RGB-D 3D VAE: a PCA patch projection with a convolutional refiner around it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from model.errors import InvalidSpec
+from model.pca import whitened_pca
+
+CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class VaeConfig:
+    """Architecture of the VAE.
+
+    Attributes:
+        latent_channels: C of the latents (B, C, T, H, W).
+        width: channels of the refiner at latent resolution.
+        encoder_blocks, decoder_blocks: refiner blocks on each side.
+        patch_px: side of a spatial patch; one latent cell covers patch_px x patch_px pixels.
+        group_frames: frames in one latent frame after the first; the first frame has a latent of its own.
+
+    Raises:
+        InvalidSpec: a number is not positive, or width is not a multiple of 4.
+    """
+
+    latent_channels: int
+    width: int
+    encoder_blocks: int
+    decoder_blocks: int
+    patch_px: int
+    group_frames: int
+
+    def __post_init__(self) -> None:
+        for field in ("latent_channels", "width", "patch_px", "group_frames"):
+            if getattr(self, field) < 1:
+                raise InvalidSpec(f"vae: {field} must be positive, got {getattr(self, field)}")
+        if self.encoder_blocks < 0 or self.decoder_blocks < 0 or self.width % 4:
+            raise InvalidSpec(f"vae: blocks must not be negative and width a multiple of 4, got {self}")
+
+    def latent_frames(self, frames: int) -> int:
+        """Latent frames of a clip of `frames` frames; InvalidSpec where the count is not 1 + k * group_frames."""
+        if frames < 1 or (frames - 1) % self.group_frames:
+            raise InvalidSpec(f"vae: frames must be 1 + a multiple of {self.group_frames}, got {frames}")
+        return 1 + (frames - 1) // self.group_frames
+
+
+class CausalShiftBlock(nn.Module):
+    """ConvNeXt-like residual block over (B, T, H, W, D) that sees the frame before, never the frame after.
+
+    A quarter of the channels comes from the previous latent frame (temporal shift, arXiv 1811.08383, causal form).
+    The last layer starts at zero, so a new block is the identity (test_new_refiner_is_the_pca_projection).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.shifted = width // 4
+        self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width)
+        self.norm = nn.LayerNorm(width)
+        self.expand = nn.Linear(width, 3 * width)
+        self.contract = nn.Linear(3 * width, width)
+        nn.init.zeros_(self.contract.weight)
+        nn.init.zeros_(self.contract.bias)
+
+    def forward(self, features: Float[Tensor, "B T H W D"]) -> Float[Tensor, "B T H W D"]:
+        """The features plus what this block adds; the same shape."""
+        batch, time, height, width, depth = features.shape
+        earlier = torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)
+        mixed = torch.cat([earlier[..., : self.shifted], features[..., self.shifted :]], dim=-1)
+        flat = mixed.reshape(batch * time, height, width, depth).permute(0, 3, 1, 2)
+        spatial = self.depthwise(flat).permute(0, 2, 3, 1).reshape(features.shape)
+        hidden = nn.functional.gelu(self.expand(self.norm(spatial)), approximate="tanh")
+        return features + self.contract(hidden)
+
+
+class Vae(nn.Module):
+    """RGB-D clips (B, 4, T, H, W) to whitened latents (B, C, 1 + (T-1)/4, H/8, W/8) and back.
+
+    The posterior has one fixed variance (`model/train/vae.py` adds its noise), so encoding is its mean.
+    """
+
+    latent_mean: Tensor
+    whiten: Tensor
+    unwhiten: Tensor
+
+    def __init__(self, config: VaeConfig) -> None:
+        super().__init__()
+        self.config = config
+        latent, width = config.latent_channels, config.width
+        first, group = self.patch_values(1), self.patch_values(config.group_frames)
+        self.project_first = nn.Linear(first, latent)
+        self.project_group = nn.Linear(group, latent)
+        self.embed_first = nn.Linear(first, width)
+        self.embed_group = nn.Linear(group, width)
+        self.encoder = nn.Sequential(*(CausalShiftBlock(width) for _ in range(config.encoder_blocks)))
+        self.encoder_head = _zero_linear(width, latent)
+        self.embed_latent = nn.Linear(latent, width)
+        self.decoder = nn.Sequential(*(CausalShiftBlock(width) for _ in range(config.decoder_blocks)))
+        self.unproject_first = nn.Linear(latent, first)
+        self.unproject_group = nn.Linear(latent, group)
+        self.head_first = _zero_linear(width, first)
+        self.head_group = _zero_linear(width, group)
+        self.register_buffer("latent_mean", torch.zeros(latent))
+        self.register_buffer("whiten", torch.eye(latent))
+        self.register_buffer("unwhiten", torch.eye(latent))
+
+    def patch_values(self, frames: int) -> int:
+        """Numbers in one patch of `frames` frames."""
+        return frames * self.config.patch_px**2 * CHANNELS
+
+    def encode(self, rgbd: Float[Tensor, "B 4 T H W"]) -> Float[Tensor, "B C t h w"]:
+        """Whitened latents of clips packed by `model.rgbd.pack_rgbd`."""
+        raw = self.encode_raw(rgbd)
+        return ((raw - self.latent_mean) @ self.whiten.T).movedim(-1, 1)
+
+    def decode(self, latents: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B 4 T H W"]:
+        """Clips of whitened latents; a latent frame decides its own and later frames, no earlier ones."""
+        return self.decode_raw(latents.movedim(1, -1) @ self.unwhiten.T + self.latent_mean)
+
+    def encode_raw(self, rgbd: Float[Tensor, "B 4 T H W"]) -> Float[Tensor, "B t h w C"]:
+        """Latents before whitening, channels last, as training sees them.
+
+        Raises:
+            InvalidSpec: the number of frames or the picture's sides do not fit the patches.
+        """
+        first, group = self.to_patches(rgbd)
+        projected = torch.cat([self.project_first(first), self.project_group(group)], dim=1)
+        features = torch.cat([self.embed_first(first), self.embed_group(group)], dim=1)
+        return projected + self.encoder_head(self.encoder(features))
+
+    def decode_raw(self, raw: Float[Tensor, "B t h w C"]) -> Float[Tensor, "B 4 T H W"]:
+        """Clips of latents before whitening."""
+        features = self.decoder(self.embed_latent(raw))
+        first = self.unproject_first(raw[:, :1]) + self.head_first(features[:, :1])
+        group = self.unproject_group(raw[:, 1:]) + self.head_group(features[:, 1:])
+        return self.from_patches(first, group)
+
+    def to_patches(self, rgbd: Float[Tensor, "B 4 T H W"]) -> tuple[Tensor, Tensor]:
+        """Patches of the first frame (B, 1, h, w, 256) and of the groups after it (B, t-1, h, w, 1024)."""
+        batch, channels, frames, height, width = rgbd.shape
+        side, count = self.config.patch_px, self.config.group_frames
+        groups = self.config.latent_frames(frames) - 1
+        if height % side or width % side or channels != CHANNELS:
+            raise InvalidSpec(f"vae: clips must be (B, 4, T, k*{side}, l*{side}), got {tuple(rgbd.shape)}")
+        tiled = rgbd.reshape(batch, channels, frames, height // side, side, width // side, side)
+        tiled = tiled.permute(0, 2, 3, 5, 1, 4, 6)
+        first = tiled[:, :1].flatten(4)
+        rest = tiled[:, 1:].reshape(batch, groups, count, *tiled.shape[2:])
+        return first, rest.permute(0, 1, 3, 4, 2, 5, 6, 7).flatten(4)
+
+    def from_patches(self, first: Tensor, group: Tensor) -> Float[Tensor, "B 4 T H W"]:
+        """The inverse of `to_patches`."""
+        batch, groups, rows, columns = group.shape[:4]
+        side, count = self.config.patch_px, self.config.group_frames
+        head = first.reshape(batch, 1, rows, columns, CHANNELS, side, side)
+        rest = group.reshape(batch, groups, rows, columns, count, CHANNELS, side, side)
+        rest = rest.permute(0, 1, 4, 2, 3, 5, 6, 7).reshape(batch, groups * count, *head.shape[2:])
+        tiled = torch.cat([head, rest], dim=1)
+        return tiled.permute(0, 4, 1, 2, 5, 3, 6).reshape(batch, CHANNELS, -1, rows * side, columns * side)
+
+    @torch.no_grad()
+    def start_from_pca(self, rgbd: Float[Tensor, "N 4 T H W"]) -> None:
+        """Set both projections to whitened PCA of these clips, the groups' basis turned to match the first frame's.
+
+        The turn (orthogonal Procrustes) makes a latent mean the same thing in the first frame and in later ones:
+        a still picture has about the same latents in both.
+        """
+        count, latent = self.config.group_frames, self.config.latent_channels
+        single, group = self.to_patches(rgbd[:, :, :1])[0], self.to_patches(rgbd)[1]
+        middle = rgbd[:, :, 1 + count // 2 :: count].transpose(1, 2).flatten(0, 1).unsqueeze(2)
+        middle = self.to_patches(middle)[0]
+        still = whitened_pca(torch.cat([single, middle]).flatten(0, -2), latent)
+        moving = whitened_pca(group.flatten(0, -2), latent)
+        in_order = middle.unflatten(0, group.shape[:2]).squeeze(2).flatten(0, -2)
+        moving = moving.turned_towards(group.flatten(0, -2), still.encode(in_order))
+        for basis, project, unproject in (
+            (still, self.project_first, self.unproject_first),
+            (moving, self.project_group, self.unproject_group),
+        ):
+            project.weight.copy_(basis.analysis)
+            project.bias.copy_(-basis.analysis @ basis.mean)
+            unproject.weight.copy_(basis.synthesis)
+            unproject.bias.copy_(basis.mean)
+
+    @torch.no_grad()
+    def set_whitening(self, raw: Float[Tensor, "N t h w C"]) -> None:
+        """Measure mean and covariance of raw latents, so that `encode` gives mean 0 and unit covariance."""
+        flat = raw.flatten(0, -2).double()
+        mean = flat.mean(0)
+        values, vectors = torch.linalg.eigh((flat - mean).T @ (flat - mean) / len(flat))
+        root = values.clamp_min(1e-8).sqrt()
+        self.latent_mean.copy_(mean)
+        self.whiten.copy_(vectors @ torch.diag(1.0 / root) @ vectors.T)
+        self.unwhiten.copy_(vectors @ torch.diag(root) @ vectors.T)
+
+
+def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
+    linear = nn.Linear(inputs, outputs)
+    nn.init.zeros_(linear.weight)
+    nn.init.zeros_(linear.bias)
+    return linear

@@ -1,0 +1,164 @@
+"""`narthex train vae|dit`: train the embedded model from clips that are rendered as they are needed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+if TYPE_CHECKING:
+    from model.train.data import ClipStore, LatentSet
+    from model.train.loop import TrainingPlan
+    from model.vae import Vae
+
+train_app = typer.Typer(no_args_is_help=True, help="Train the embedded model. A killed training goes on with --resume.")
+
+Out = Annotated[Path, typer.Option(help="Folder for state, log, pictures and weights, e.g. runs/vae-1.")]
+Minutes = Annotated[float | None, typer.Option(help="Minutes of training in all; or give --steps.")]
+Steps = Annotated[int | None, typer.Option(help="Steps of training in all; or give --minutes.")]
+Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in --out, if there is one.")]
+Clips = Annotated[int, typer.Option(help="Training clips; each is rendered once and kept.", min=1)]
+ClipsDir = Annotated[Path, typer.Option(help="Where rendered clips are kept.")]
+HeldOut = Annotated[int, typer.Option(help="Held-out clips to validate on.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object with the final figures.")]
+
+Report = Callable[[float, str], None]
+
+
+@train_app.command("vae")
+def train_vae_command(
+    out: Out,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    threads: Threads = 1,
+    resume: Resume = False,
+    clips: Clips = 5000,
+    clips_dir: ClipsDir = Path("runs/clips"),
+    held_out: HeldOut = 64,
+    use_clips: Annotated[int, typer.Option(help="Train on the first so many of them.", min=1)] = 1500,
+    as_json: AsJson = False,
+) -> None:
+    """Train the RGB-D VAE from a PCA start and write OUT/vae.safetensors.
+
+    Examples:
+
+        narthex train vae --out runs/vae-1 --minutes 12
+
+        narthex train vae --out runs/vae-1 --minutes 12 --resume --json
+    """
+    from model.train.vae import train_vae
+
+    plan = _plan(out, minutes, steps, peak_rate=1.5e-3, decay_share=0.7, threads=threads)
+    stores = _stores(clips_dir, clips, held_out)
+    with _bar("vae", quiet=as_json) as report:
+        used = min(use_clips, clips)
+        figures = train_vae(plan, stores, resume, used, on_progress=lambda share, line: report(share, _figures(line)))
+    _finish(out, figures, as_json)
+
+
+@train_app.command("dit")
+def train_dit_command(
+    out: Out,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    threads: Threads = 1,
+    resume: Resume = False,
+    clips: Clips = 5000,
+    clips_dir: ClipsDir = Path("runs/clips"),
+    held_out: HeldOut = 64,
+    vae: Annotated[Path | None, typer.Option(help="VAE weights; default: those that Narthex ships.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train the diffusion transformer on latents of the VAE and write OUT/dit.safetensors.
+
+    Examples:
+
+        narthex train dit --out runs/dit-1 --minutes 60 --vae runs/vae-1/vae.safetensors
+
+        narthex train dit --out runs/dit-1 --minutes 60 --resume --json
+    """
+    from model.checkpoint import file_revision, load_vae
+    from model.generate import default_weights
+    from model.train.dit import DitData, dit_config, train_dit
+
+    vae_path = vae if vae is not None else default_weights() / "vae.safetensors"
+    network, revision = load_vae(vae_path), file_revision(vae_path)
+    plan = _plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
+    stores = _stores(clips_dir, clips, held_out)
+    with _bar("latents", quiet=as_json) as report:
+        sets = [
+            _latents(out / f"latents-{name}.pt", store, network, revision, report)
+            for name, store in zip(("train", "held-out"), stores, strict=True)
+        ]
+    recipe: dict[str, str | int] = {"renderer": "clips.dungeon", "clips": clips, "vae_revision": revision}
+    config = dit_config(network.config.latent_channels, tuple(sets[0].latents.shape[2:]))  # type: ignore[arg-type]
+    data = DitData(sets[0], sets[1], network, recipe)
+    with _bar("dit", quiet=as_json) as report:
+        figures = train_dit(plan, data, resume, config, lambda share, line: report(share, _figures(line)))
+    _finish(out, figures, as_json)
+
+
+def _plan(
+    out: Path, minutes: float | None, steps: int | None, *, peak_rate: float, decay_share: float, threads: int
+) -> TrainingPlan:
+    import torch
+
+    from model.train.loop import TrainingPlan
+
+    if (minutes is None) == (steps is None):
+        raise typer.BadParameter("give --minutes or --steps, one of them")
+    torch.set_num_threads(threads)
+    return TrainingPlan(out, steps=steps, minutes=minutes, peak_rate=peak_rate, decay_share=decay_share)
+
+
+def _stores(folder: Path, clips: int, held_out: int) -> tuple[ClipStore, ClipStore]:
+    from model.train.data import ClipRecipe, ClipStore
+
+    train = ClipStore(folder / f"train-{clips}", ClipRecipe(clips=clips))
+    return train, ClipStore(folder / f"held-out-{held_out}", ClipRecipe(clips=held_out, held_out=True))
+
+
+def _latents(path: Path, store: ClipStore, vae: Vae, revision: str, report: Report) -> LatentSet:
+    from model.train.data import encode_store
+    from model.train.dit import load_latents, save_latents
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = store.recipe.clips
+    held = load_latents(path, store, count, revision)
+    if held is not None:
+        return held
+    made = encode_store(store, vae, count, lambda done, total: report(done / total, f"{done}/{total} clips"))
+    save_latents(path, made, store, revision)
+    return made
+
+
+@contextmanager
+def _bar(name: str, *, quiet: bool) -> Iterator[Report]:
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=quiet)) as progress:
+        task = progress.add_task(name, total=1.0, note="")
+        yield lambda share, note: progress.update(task, completed=share, note=note)
+
+
+def _figures(line: dict[str, float]) -> str:
+    shown = ("step", "loss", "psnr_db", "val_psnr_db", "val_loss")
+    return "  ".join(f"{name} {line[name]:.4g}" for name in shown if name in line)
+
+
+def _finish(out: Path, figures: dict[str, float], as_json: bool) -> None:
+    from model.train.pictures import save_curve
+
+    if (out / "log.jsonl").exists():
+        save_curve(out / "log.jsonl", out / "curve.png")
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **{name: round(value, 5) for name, value in figures.items()}}))
+        return
+    for name, value in figures.items():
+        typer.echo(f"{name:>20}  {value:.4f}")
