@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 from clips.camera_path import CameraPath
 from service.ids import ChainId, GateId, TaskId, WorldId
@@ -36,6 +37,22 @@ Requirement = TaskDone | All | Any
 NOTHING = All(())
 
 
+def is_met(requirement: Requirement, is_done: Callable[[TaskId], bool]) -> bool:
+    """Whether `requirement` is satisfied when `is_done` says which tasks are completed."""
+    if isinstance(requirement, TaskDone):
+        return is_done(requirement.task)
+    if isinstance(requirement, All):
+        return all(is_met(part, is_done) for part in requirement.parts)
+    return any(is_met(part, is_done) for part in requirement.parts)
+
+
+def tasks_named(requirement: Requirement) -> tuple[TaskId, ...]:
+    """The tasks that `requirement` names, in order, each once."""
+    if isinstance(requirement, TaskDone):
+        return (requirement.task,)
+    return tuple(dict.fromkeys(task for part in requirement.parts for task in tasks_named(part)))
+
+
 @dataclass(frozen=True)
 class Duration:
     """Seconds in which half (`p50_s`) and nine tenths (`p90_s`) of the players are done; p90_s > p50_s > 0."""
@@ -63,6 +80,28 @@ class TaskChain:
     title: str
     tasks: Mapping[TaskId, Task]
     abandon_chance: float
+
+    @cached_property
+    def followers(self) -> Mapping[TaskId, tuple[TaskId, ...]]:
+        """For every task, the tasks whose requirement names it."""
+        followers: dict[TaskId, list[TaskId]] = {task: [] for task in self.tasks}
+        for task in self.tasks.values():
+            for before in tasks_named(task.requires):
+                followers[before].append(task.task)
+        return {task: tuple(after) for task, after in followers.items()}
+
+    @cached_property
+    def end_tasks(self) -> tuple[TaskId, ...]:
+        """The tasks that no other task requires."""
+        return tuple(task for task, after in self.followers.items() if not after)
+
+    @cached_property
+    def branches(self) -> tuple[tuple[TaskId, ...], ...]:
+        """The groups of tasks among which a player may choose: equal requirements, and some chance below 1."""
+        groups: dict[Requirement, list[TaskId]] = {}
+        for task in self.tasks.values():
+            groups.setdefault(task.requires, []).append(task.task)
+        return tuple(tuple(group) for group in groups.values() if any(self.tasks[task].chance < 1 for task in group))
 
 
 class VariationKind(StrEnum):
@@ -127,3 +166,8 @@ class World:
     gates: Mapping[GateId, Gate]
     source: bytes
     revision: str
+
+    @cached_property
+    def gates_of(self) -> Mapping[ChainId, tuple[Gate, ...]]:
+        """The gates that each chain opens."""
+        return {chain: tuple(gate for gate in self.gates.values() if gate.chain == chain) for chain in self.chains}
