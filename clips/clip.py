@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
+import tokenize
 import zipfile
+import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float32, Float64, UInt8
 
+from clips.atomic_file import replacing
 from clips.cameras import Cameras
 from clips.errors import ClipError, InvalidClip, UnreadableClip
 
 CLIP_VERSION = 1
+MAX_CLIP_BYTES = 4 * 2**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +64,11 @@ class Clip:
 
 
 def save_clip(clip: Clip, path: Path) -> None:
-    """Write `clip` as one `.npz` file (write, fsync, rename: a crash leaves the old file or none)."""
+    """Write `clip` as one `.npz` file; a crash leaves the old file or none.
+
+    Raises:
+        OSError: the folder is missing or cannot be written.
+    """
     header = {"version": CLIP_VERSION, "caption": clip.caption, "width": clip.cameras.width}
     header["height"] = clip.cameras.height
     arrays: dict[str, Any] = {
@@ -73,36 +81,61 @@ def save_clip(clip: Clip, path: Path) -> None:
     }
     if clip.motion_mask is not None:
         arrays["motion_mask"] = clip.motion_mask
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as file:
-            np.savez_compressed(file, **arrays)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **arrays)
 
 
 def load_clip(path: Path) -> Clip:
     """Read a clip that `save_clip` wrote.
 
     Raises:
-        UnreadableClip: no such file, not a clip, cut short, or of another version.
+        UnreadableClip: no such file, not a clip, cut short, too large (MAX_CLIP_BYTES), or of another version.
         InvalidClip, InvalidCameras: the file is whole but what it holds is not a clip.
     """
     try:
+        _refuse_huge(path)
         with np.load(path, allow_pickle=False) as arrays:
-            header = json.loads(bytes(arrays["header"]).decode())
-            if header.get("version") != CLIP_VERSION:
-                raise UnreadableClip(f"{path}: clip version {header.get('version')}, expected {CLIP_VERSION}")
-            cameras = Cameras(arrays["viewmats"], arrays["Ks"], int(header["width"]), int(header["height"]))
-            mask = arrays["motion_mask"] if "motion_mask" in arrays else None
-            return Clip(arrays["frames"], arrays["depth"], cameras, arrays["times"], str(header["caption"]), mask)
+            return _from_arrays(path, arrays)
     except ClipError:
         raise
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise UnreadableClip(f"{path}: not a readable clip ({error}); expected a .npz by narthex") from error
+
+
+# What zipfile, zlib, NumPy and json raise for damaged, foreign or hostile files.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    NotImplementedError,
+    RuntimeError,
+    OverflowError,
+    SyntaxError,
+    zlib.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
+
+
+def _refuse_huge(path: Path) -> None:
+    """Refuse archives that unpack to more than MAX_CLIP_BYTES, before anything is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        unpacked_bytes = sum(member.file_size for member in archive.infolist())
+    if unpacked_bytes > MAX_CLIP_BYTES:
+        raise UnreadableClip(f"{path}: unpacks to {unpacked_bytes} bytes, at most {MAX_CLIP_BYTES} are read")
+
+
+def _from_arrays(path: Path, arrays: Mapping[str, Any]) -> Clip:
+    header = json.loads(bytes(arrays["header"]).decode())
+    if header.get("version") != CLIP_VERSION:
+        raise UnreadableClip(f"{path}: clip version {header.get('version')}, expected {CLIP_VERSION}")
+    cameras = Cameras(arrays["viewmats"], arrays["Ks"], int(header["width"]), int(header["height"]))
+    mask = arrays["motion_mask"] if "motion_mask" in set(arrays) else None
+    return Clip(arrays["frames"], arrays["depth"], cameras, arrays["times"], str(header["caption"]), mask)
 
 
 def _check(clip: Clip) -> None:
@@ -120,9 +153,10 @@ def _check(clip: Clip) -> None:
     bad = np.flatnonzero(~(np.isfinite(depth) & (depth > 0)).all(axis=(1, 2)))
     if len(bad):
         raise InvalidClip(f"depth must be finite and positive; frames {bad[:8].tolist()} are not")
-    if clip.times.shape != (frames.shape[0],) or not np.isfinite(clip.times).all():
-        raise InvalidClip(f"times must be {frames.shape[0]} finite seconds, got shape {clip.times.shape}")
-    if (np.diff(clip.times) <= 0).any():
+    times = clip.times
+    if times.shape != (frames.shape[0],) or times.dtype.kind != "f" or not np.isfinite(times).all():
+        raise InvalidClip(f"times must be {frames.shape[0]} finite seconds, got {times.dtype} {times.shape}")
+    if (np.diff(times) <= 0).any():
         raise InvalidClip("times must increase from frame to frame")
     mask = clip.motion_mask
     if mask is not None and (mask.shape != depth.shape or mask.dtype != np.bool_):

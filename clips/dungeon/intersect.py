@@ -5,15 +5,21 @@ A ray's direction has camera z 1, so its parameter is the depth along the camera
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
 FAR_M = 1e30
-OPTIONS = {"cache": True, "nogil": True, "error_model": "numpy", "forceinline": True}
+INLINE: dict[str, Any] = {"nogil": True, "error_model": "numpy", "forceinline": True}
+"""Options of the small functions: they end up inside the two cached entry points of `kernel`."""
 
 
 def _planes() -> np.ndarray:
-    """Unit solids as half spaces n.p <= d, rows (nx, ny, nz, d): box 0-5, octahedron 6-13, prism 14-23, frustum 24-29."""
+    """Unit solids as half spaces n.p <= d, rows (nx, ny, nz, d).
+
+    Rows 0-5 are the box, 6-13 the octahedron, 14-23 the octagonal prism, 24-29 the frustum.
+    """
     box = [(s * (a == 0), s * (a == 1), s * (a == 2), 1.0) for a in range(3) for s in (-1.0, 1.0)]
     octahedron = [(i, j, k, 1.0) for i in (-1.0, 1.0) for j in (-1.0, 1.0) for k in (-1.0, 1.0)]
     turns = np.arange(8) * np.pi / 4
@@ -27,7 +33,7 @@ PLANES = _planes()
 PLANE_ENDS = np.array([0, 6, 14, 24, 30])
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def cell_exit(cells, cell, o, d):  # type: ignore[no-untyped-def]
     """(depth, cell, face) where the ray leaves the three cells; faces: x-, x+, ceiling, floor, z-, z+."""
     while True:
@@ -50,7 +56,7 @@ def cell_exit(cells, cell, o, d):  # type: ignore[no-untyped-def]
         cell += 1 if face == 5 else -1
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _polyhedron(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     near, far, hit = -FAR_M, FAR_M, -1
     for i in range(PLANE_ENDS[kind], PLANE_ENDS[kind + 1]):
@@ -69,8 +75,8 @@ def _polyhedron(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     return near, PLANES[hit, 0], PLANES[hit, 1], PLANES[hit, 2]
 
 
-@njit(**OPTIONS)
-def _quadric(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
+@njit(**INLINE)
+def _quadric(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]  # noqa: PLR0912
     """x^2 + z^2 + qa y^2 + qb y + qc <= 0 between y -1 and 1: sphere, barrel, cylinder, cone (apex at y -1)."""
     qa, qb, qc = 1.0, 0.0, -1.0
     if kind == 11:
@@ -114,7 +120,7 @@ def _quadric(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
     return near, ox + near * dx, qa * y + 0.5 * qb, oz + near * dz
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def hit_prim(p, o, d):  # type: ignore[no-untyped-def]
     """(depth, world normal not unit, local hit point) of a ray on solid row `p`; depth FAR_M on a miss."""
     vx, vy, vz = o[0] - p[1], o[1] - p[2], o[2] - p[3]
@@ -135,7 +141,7 @@ def hit_prim(p, o, d):  # type: ignore[no-untyped-def]
     return t, cos * nx - sin * nz, ny, sin * nx + cos * nz, ox + t * dx, oy + t * dy, oz + t * dz
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def nearest(cells, prims, cell, o, d):  # type: ignore[no-untyped-def]
     """(depth, code) of what the ray meets first: code 0-17 is cell * 6 + face, 18 + i is solid i."""
     t, exit_cell, face = cell_exit(cells, cell, o, d)

@@ -1,19 +1,25 @@
-"""Numba: the pixels, depth and motion mask of a clip, frame by frame."""
+"""Numba: the two compiled entry points: bake the light of a room, render the frames of a clip."""
 
 from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from clips.dungeon.intersect import OPTIONS, nearest
-from clips.dungeon.shade import shade_face, shade_solid
+from clips.dungeon.intersect import INLINE, nearest
+from clips.dungeon.shade import face_irradiance, face_point, shade_face, shade_solid
 
 LUT_SIZE = 4096
 LUT_MAX = 4.0
 SUBPIXEL = 0.25
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _shade(packed, t, code, o, d, footprint):  # type: ignore[no-untyped-def]
     p = (o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
     if code < 18:
@@ -24,7 +30,7 @@ def _shade(packed, t, code, o, d, footprint):  # type: ignore[no-untyped-def]
     return shade_solid(packed, code - 18, p, o, d)
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _direction(pose, K, x, y):  # type: ignore[no-untyped-def]
     a, b = (x - K[0, 2]) / K[0, 0], (y - K[1, 2]) / K[1, 1]
     return (
@@ -34,7 +40,7 @@ def _direction(pose, K, x, y):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(**OPTIONS)
+@njit(**INLINE)
 def _pixel(packed, cell, o, pose, K, column, row):  # type: ignore[no-untyped-def]
     """(linear RGB, depth, object seen): 2x2 rays; where all meet one surface, it is shaded once in the middle."""
     x, y = column + 0.5, row + 0.5
@@ -60,22 +66,95 @@ def _pixel(packed, cell, o, pose, K, column, row):  # type: ignore[no-untyped-de
     return red, green, blue, depth, moving
 
 
-@njit(**OPTIONS)
-def render_frames(packed, centers, poses, Ks, start_cells, lut, frames, depth, seen):  # type: ignore[no-untyped-def]
-    """Fill `frames` (T, H, W, 3) uint8, `depth` (T, H, W) float32 and `seen` (T, H, W) bool: the object in the pixel.
+class Shots(NamedTuple):
+    """The cameras of a clip and where the free object is.
 
-    `centers` (T, 3) places solid 0, which is moved in `packed.prims`; `poses` are camera-to-world (T, 4, 4).
+    Attributes:
+        centers: of the free object, (T, 3), metres, gate frame.
+        poses: camera-to-world, (T, 4, 4).
+        Ks: intrinsics in pixels, (T, 3, 3).
+        start_cells: the cell that each camera stands in, (T,): 0 antechamber, 1 doorway, 2 room.
     """
-    scale = (LUT_SIZE - 1) / LUT_MAX
-    for f in range(frames.shape[0]):
-        packed.prims[0, 1:4] = centers[f]
-        pose, K = poses[f], Ks[f]
-        o = (pose[0, 3], pose[1, 3], pose[2, 3])
-        for row in range(frames.shape[1]):
-            for column in range(frames.shape[2]):
-                red, green, blue, t, moving = _pixel(packed, start_cells[f], o, pose, K, column, row)
-                frames[f, row, column, 0] = lut[int(min(max(red, 0.0), LUT_MAX) * scale + 0.5)]
-                frames[f, row, column, 1] = lut[int(min(max(green, 0.0), LUT_MAX) * scale + 0.5)]
-                frames[f, row, column, 2] = lut[int(min(max(blue, 0.0), LUT_MAX) * scale + 0.5)]
-                depth[f, row, column] = t
-                seen[f, row, column] = moving
+
+    centers: np.ndarray
+    poses: np.ndarray
+    Ks: np.ndarray
+    start_cells: np.ndarray
+
+
+class Pictures(NamedTuple):
+    """What the ray caster fills: frames (T, H, W, 3) uint8, depth (T, H, W) float32, seen (T, H, W) bool.
+
+    `seen` marks the pixels that the free object touches.
+    """
+
+    frames: np.ndarray
+    depth: np.ndarray
+    seen: np.ndarray
+
+
+class Kernels(NamedTuple):
+    """The compiled entry points.
+
+    Attributes:
+        bake_light: (packed): fills `packed.lightmap` with the light that is the same in every frame.
+        render_frames: (packed, shots, lut, pictures): fills `pictures`; it moves solid 0 in `packed.prims`.
+            `lut` turns linear light, 0..LUT_MAX in LUT_SIZE steps, into display bytes.
+    """
+
+    bake_light: Callable[..., None]
+    render_frames: Callable[..., None]
+
+
+@lru_cache(maxsize=1)
+def kernels() -> Kernels:
+    """The entry points, compiled by Numba at their first call and cached beside this file.
+
+    Numba's cache notices a change in the file of the cached function only. The digest of all files that are
+    compiled into it is therefore a constant of the function, which makes it part of the cache's key.
+    """
+    here = Path(__file__).parent
+    texts = [(here / name).read_bytes() for name in ("intersect.py", "shade.py", "kernel.py", "textures.py")]
+    digest = hashlib.sha256(b"".join(texts)).hexdigest()
+    return Kernels(_bake_light(digest), _render_frames(digest))
+
+
+def _bake_light(digest: str) -> Callable[..., None]:
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def bake_light(packed):  # type: ignore[no-untyped-def]
+        nodes = packed.lightmap.shape[1] if len(digest) > 0 else 0
+        for face in range(6):
+            for row in range(nodes):
+                for column in range(nodes):
+                    p = face_point(packed.cells, face, column / (nodes - 1), row / (nodes - 1))
+                    red, green, blue = face_irradiance(packed, 2, face, p)
+                    packed.lightmap[face, row, column, 0] = red
+                    packed.lightmap[face, row, column, 1] = green
+                    packed.lightmap[face, row, column, 2] = blue
+
+    compiled: Callable[..., None] = bake_light
+    return compiled
+
+
+def _render_frames(digest: str) -> Callable[..., None]:
+    @njit(cache=True, nogil=True, error_model="numpy")
+    def render_frames(packed, shots, lut, pictures):  # type: ignore[no-untyped-def]
+        scale = (LUT_SIZE - 1) / LUT_MAX
+        frames, depth, seen = pictures.frames, pictures.depth, pictures.seen
+        count = frames.shape[0] if len(digest) > 0 else 0
+        for f in range(count):
+            for axis in range(3):
+                packed.prims[0, 1 + axis] = shots.centers[f, axis]
+            pose, K, cell = shots.poses[f], shots.Ks[f], shots.start_cells[f]
+            o = (pose[0, 3], pose[1, 3], pose[2, 3])
+            for row in range(frames.shape[1]):
+                for column in range(frames.shape[2]):
+                    red, green, blue, t, moving = _pixel(packed, cell, o, pose, K, column, row)
+                    frames[f, row, column, 0] = lut[int(min(max(red, 0.0), LUT_MAX) * scale + 0.5)]
+                    frames[f, row, column, 1] = lut[int(min(max(green, 0.0), LUT_MAX) * scale + 0.5)]
+                    frames[f, row, column, 2] = lut[int(min(max(blue, 0.0), LUT_MAX) * scale + 0.5)]
+                    depth[f, row, column] = t
+                    seen[f, row, column] = moving
+
+    compiled: Callable[..., None] = render_frames
+    return compiled

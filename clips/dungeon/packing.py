@@ -89,8 +89,6 @@ def pack(room: RoomSpec) -> PackedRoom:
     )
 
 
-
-
 def _tints(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     shifts = rng.uniform(0.0, 1.0, (2, 2))

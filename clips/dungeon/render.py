@@ -12,12 +12,11 @@ from clips.camera_path import CameraPath
 from clips.cameras import Cameras
 from clips.clip import Clip
 from clips.dungeon.caption import caption
-from clips.dungeon.kernel import LUT_MAX, LUT_SIZE, render_frames
+from clips.dungeon.kernel import LUT_MAX, LUT_SIZE, Pictures, Shots, kernels
 from clips.dungeon.packing import pack
 from clips.dungeon.scene import RoomSpec, object_positions, sample_camera_path, sample_room, seeded
-from clips.dungeon.shade import bake_light
 from clips.dungeon.textures import linear_to_srgb
-from clips.errors import InvalidCameras
+from clips.errors import InvalidCameras, InvalidClip
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +43,10 @@ def render_sample(
 
 
 def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> Clip:
-    """What `cameras` see of `room` at scene seconds `times`: 2x2 supersampled colour, exact depth, motion mask, caption.
+    """What `cameras` see of `room` at scene seconds `times`: colour, exact depth, motion mask and caption.
 
-    Depth is that of the pixel's middle; the mask marks pixels that the free object touches, where it moves.
+    Colour is supersampled 2x2. Depth is that of the pixel's middle. The mask marks the pixels that the free object
+    touches, where it moves.
 
     Raises:
         InvalidCameras: a camera is neither in the room, the doorway nor the antechamber.
@@ -54,14 +54,16 @@ def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T
     """
     times = np.asarray(times, dtype=np.float64)
     packed = pack(room)
-    bake_light(packed)
-    cells = _start_cells(packed.cells, cameras)
     shape = (len(cameras), cameras.height, cameras.width)
-    frames = np.empty((*shape, 3), dtype=np.uint8)
-    depth = np.empty(shape, dtype=np.float32)
+    if times.shape != shape[:1]:
+        raise InvalidClip(f"times must be {len(cameras)} seconds to match the cameras, got shape {times.shape}")
+    centers = object_positions(room, times)
+    shots = Shots(centers, cameras.camera_to_world, cameras.Ks, _start_cells(packed.cells, cameras))
+    frames, depth = np.empty((*shape, 3), dtype=np.uint8), np.empty(shape, dtype=np.float32)
     seen = np.empty(shape, dtype=np.bool_)
-    centers = np.resize(object_positions(room, times), (len(cameras), 3))
-    render_frames(packed, centers, cameras.camera_to_world, cameras.Ks, cells, _display_lut(), frames, depth, seen)
+    bake_light, render_frames = kernels()
+    bake_light(packed)
+    render_frames(packed, shots, _display_lut(), Pictures(frames, depth, seen))
     mask = seen if room.moves else np.zeros_like(seen)
     return Clip(frames, depth, cameras, times, caption(room), mask)
 
@@ -69,10 +71,12 @@ def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T
 def _start_cells(cells: Float64[np.ndarray, "3 6"], cameras: Cameras) -> Int64[np.ndarray, " T"]:
     """Which cell each camera stands in: 0 antechamber, 1 doorway, 2 room."""
     position = cameras.positions[:, None, :]
-    inside = ((position > cells[None, :, 0::2]) & (position < cells[None, :, 1::2])).all(axis=2)
+    low, high = cells[None, :, 0::2], cells[None, :, 1::2]
+    inside: np.ndarray = np.all((position > low) & (position < high), axis=2)
     # The planes between the cells belong to the doorway.
-    z = position[:, 0, 2]
-    inside[:, 1] |= (z == cells[1, 4]) | (z == cells[1, 5])
+    z = cameras.positions[:, 2]
+    in_opening = np.all((position[:, 0, :2] > low[:, 1, :2]) & (position[:, 0, :2] < high[:, 1, :2]), axis=1)
+    inside[:, 1] |= in_opening & ((z == cells[1, 4]) | (z == cells[1, 5]))
     outside = np.flatnonzero(~inside.any(axis=1))
     if len(outside):
         where = np.round(cameras.positions[outside[0]], 3).tolist()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from clips.dungeon.intersect import OPTIONS, hit_prim
+from clips.dungeon.intersect import INLINE, hit_prim
 from clips.dungeon.textures import LEVELS, PERIOD_M, SIZE_PX
 
-_FAST = {**OPTIONS, "fastmath": {"contract", "arcp", "nsz"}}
+_FAST: dict[str, Any] = {**INLINE, "fastmath": {"contract", "arcp", "nsz"}}
 
 
 @njit(**_FAST)
@@ -122,7 +124,7 @@ def _face_normal(face):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
+def face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
     """All light at a point of a face that does not change while the free object moves."""
     n = _face_normal(face)
     open_share = _corner_occlusion(packed.cells, cell, p, face)
@@ -139,27 +141,13 @@ def _face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _face_point(cells, face, a, b):  # type: ignore[no-untyped-def]
+def face_point(cells, face, a, b):  # type: ignore[no-untyped-def]
     """The point at shares (a, b) of a face of the room."""
     fixed = cells[2, face]
     x = fixed if face < 2 else cells[2, 0] + a * (cells[2, 1] - cells[2, 0])
     y = fixed if 2 <= face < 4 else cells[2, 2] + b * (cells[2, 3] - cells[2, 2])
     z = fixed if face >= 4 else cells[2, 4] + (a if face < 2 else b) * (cells[2, 5] - cells[2, 4])
     return x, y, z
-
-
-@njit(**OPTIONS)
-def bake_light(packed):  # type: ignore[no-untyped-def]
-    """Fill `packed.lightmap` (6 faces, rows, columns, 3) with the light that stays the same in every frame."""
-    nodes = packed.lightmap.shape[1]
-    for face in range(6):
-        for row in range(nodes):
-            for column in range(nodes):
-                p = _face_point(packed.cells, face, column / (nodes - 1), row / (nodes - 1))
-                red, green, blue = _face_irradiance(packed, 2, face, p)
-                packed.lightmap[face, row, column, 0] = red
-                packed.lightmap[face, row, column, 1] = green
-                packed.lightmap[face, row, column, 2] = blue
 
 
 @njit(**_FAST)
@@ -248,7 +236,7 @@ def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
         er, eg, eb = _antechamber_light(packed, face, p)
         return red * er, green * eg, blue * eb
     if cell == 1:
-        er, eg, eb = _face_irradiance(packed, cell, face, p)
+        er, eg, eb = face_irradiance(packed, cell, face, p)
         return red * er, green * eg, blue * eb
     n = _face_normal(face)
     er, eg, eb = _baked_light(packed, face, p)

@@ -70,11 +70,11 @@ def _smooth(x: Field) -> Field:
 
 
 def _paint(base: tuple[int, int, int], shade: Field) -> Field:
-    return np.array(base)[None, None, :] / 255.0 * (1.0 + shade[..., None])
+    return np.asarray(np.array(base)[None, None, :] / 255.0 * (1.0 + shade[..., None]))
 
 
 def _mix(first: Field, second: Field, weight: Field) -> Field:
-    return first + (second - first) * weight[..., None]
+    return np.asarray(first + (second - first) * weight[..., None])
 
 
 def _blocks(columns: int, rows: int, gap_m: float, seed: int) -> tuple[Field, Field]:

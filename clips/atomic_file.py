@@ -1,0 +1,28 @@
+"""Writing a file so that a crash leaves the old one or none, never half of one."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside `path` to write to; when the block ends well it is synced to disk and takes its place.
+
+    When the block raises, what was written is removed and `path` is as it was.
+
+    Raises:
+        OSError: the folder is missing or cannot be written, or the block wrote no file.
+    """
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
+    try:
+        yield partial
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
