@@ -1,0 +1,1 @@
+"""Worlds, rules and real third-party games as clients of Narthex."""
