@@ -19,7 +19,7 @@ from model.errors import InvalidSpec, UnreadableCheckpoint
 from model.vae import Vae, VaeConfig
 
 SCHEMA_VERSION = 1
-FORMAT = "narthex-model"
+HEADER_KEY = "narthex"
 Recipe = dict[str, Any]
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -50,14 +50,9 @@ def save_checkpoint(network: Vae | Dit, recipe: Recipe, path: Path) -> None:
     kind = "vae" if isinstance(network, Vae) else "dit"
     tensors = {name: tensor.detach().half().contiguous() for name, tensor in network.state_dict().items()}
     _refuse_bad_values(tensors, path)
-    header = {
-        "format": FORMAT,
-        "schema_version": str(SCHEMA_VERSION),
-        "kind": kind,
-        "config": json.dumps(asdict(network.config), sort_keys=True),
-        "recipe": json.dumps(recipe, sort_keys=True),
-    }
-    write_atomically(path, save(tensors, header))
+    header = {"schema_version": SCHEMA_VERSION, "kind": kind, "config": asdict(network.config), "recipe": recipe}
+    # One key only: safetensors writes several in an order that differs from run to run.
+    write_atomically(path, save(tensors, {HEADER_KEY: json.dumps(header, sort_keys=True)}))
 
 
 def load_checkpoint(path: Path, kind: str) -> Checkpoint:
@@ -69,20 +64,14 @@ def load_checkpoint(path: Path, kind: str) -> Checkpoint:
     """
     try:
         with safe_open(path, framework="pt") as file:
-            header = dict(file.metadata() or {})
+            text = (file.metadata() or {}).get(HEADER_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        if header.get("format") != FORMAT:
-            raise UnreadableCheckpoint(f"{path}: not a checkpoint of Narthex (format {header.get('format')!r})")
-        if header.get("schema_version") != str(SCHEMA_VERSION):
-            got = header.get("schema_version")
-            raise UnreadableCheckpoint(f"{path}: checkpoint version {got}, expected {SCHEMA_VERSION}")
-        if header.get("kind") != kind:
-            raise UnreadableCheckpoint(f"{path}: holds a {header.get('kind')!r}, expected a {kind!r}")
-        config, recipe = json.loads(header["config"]), json.loads(header["recipe"])
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
+    except (OSError, SafetensorError) as error:
         raise UnreadableCheckpoint(f"{path}: missing, cut short or no safetensors file ({error})") from error
+    header = _header(text, kind, path)
     _refuse_bad_values(tensors, path)
-    return Checkpoint(kind, config, recipe, {name: tensor.float() for name, tensor in tensors.items()})
+    floats = {name: tensor.float() for name, tensor in tensors.items()}
+    return Checkpoint(kind, header["config"], header["recipe"], floats)
 
 
 def load_vae(path: Path) -> Vae:
@@ -132,9 +121,24 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(partial, path)
+        partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def _header(text: str | None, kind: str, path: Path) -> Recipe:
+    if text is None:
+        raise UnreadableCheckpoint(f"{path}: not a checkpoint of Narthex (no {HEADER_KEY!r} in its metadata)")
+    try:
+        header: Recipe = json.loads(text)
+        version, held, _, _ = (header[name] for name in ("schema_version", "kind", "config", "recipe"))
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnreadableCheckpoint(f"{path}: its metadata is damaged ({error})") from error
+    if version != SCHEMA_VERSION:
+        raise UnreadableCheckpoint(f"{path}: checkpoint version {version}, expected {SCHEMA_VERSION}")
+    if held != kind:
+        raise UnreadableCheckpoint(f"{path}: holds a {held!r}, expected a {kind!r}")
+    return header
 
 
 def _filled(network: Network, checkpoint: Checkpoint, path: Path) -> Network:

@@ -85,7 +85,8 @@ class Block(nn.Module):
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(condition)[:, None].chunk(6, dim=-1)
         tokens = tokens + gate_a * self._attend(_normed(tokens) * (1 + scale_a) + shift_a, turns)
         hidden = functional.gelu(self.expand(_normed(tokens) * (1 + scale_m) + shift_m), approximate="tanh")
-        return tokens + gate_m * self.contract(hidden)
+        added: Tensor = gate_m * self.contract(hidden)
+        return tokens + added
 
     def _attend(self, tokens: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
         batch, count, width = tokens.shape

@@ -10,9 +10,7 @@ from model.dit import UNKNOWN, Dit
 from model.sampler import Velocity
 
 
-def guided_velocity(
-    dit: Dit, slots: Int64[Tensor, "B S"], rays: Float[Tensor, "B 12 t h w"], scale: float
-) -> Velocity:
+def guided_velocity(dit: Dit, slots: Int64[Tensor, "B S"], rays: Float[Tensor, "B 12 t h w"], scale: float) -> Velocity:
     """The velocity without - with slots, pushed by `scale`; both in one batch of 2 B.
 
     At scale 1 it is the velocity with slots and costs a batch of B (test_guidance_at_scale_one_is_none). The

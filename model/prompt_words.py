@@ -11,7 +11,7 @@ Meanings = tuple[tuple[str, str], ...]
 
 
 def _words(slot: str, value: str, words: str) -> dict[str, Meanings]:
-    return {word: ((slot, value),) for word in (value, *words.split())}
+    return dict.fromkeys((value, *words.split()), ((slot, value),))
 
 
 MEANINGS: dict[str, Meanings] = {
@@ -64,6 +64,11 @@ MEANINGS: dict[str, Meanings] = {
     "marble": (("wall", "marble"), ("floor", "tiles")),
 }
 
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
 EMPTY_PHRASES: tuple[tuple[str, ...], ...] = (
     ("no", "prop"),
     ("no", "furniture"),
@@ -72,15 +77,15 @@ EMPTY_PHRASES: tuple[tuple[str, ...], ...] = (
 )
 """Word sequences that say that nothing stands against a wall."""
 
-WALL_HEADS = frozenset("wall room chamber hall ceiling cell vault crypt dungeon cave cellar cavern corridor".split())
-FLOOR_HEADS = frozenset("floor ground underfoot flooring pavement".split())
-LIGHT_HEADS = frozenset("light glow lighting shine lit".split())
+WALL_HEADS = _set("wall room chamber hall ceiling cell vault crypt dungeon cave cellar cavern corridor")
+FLOOR_HEADS = _set("floor ground underfoot flooring pavement")
+LIGHT_HEADS = _set("light glow lighting shine lit")
 
-STOP_WORDS = frozenset(
+STOP_WORDS = _set(
     """a an the of in on at by to from with without and or but that which who it its this these those there here is are
     was be been being has have having some one single small large big little old ancient behind beside between over
     under underneath above below near next against along across into out up down inside within lie stand move go come
     hang sit rest keep full filled contain made built cover covered see show scene picture view gate door doorway
-    thing object something one while as around round middle center centre corner back front left right side slowly
-    slow gently quickly no nothing else only very dark dim""".split()
+    thing object something while as around round middle center centre corner back front left right side slowly
+    slow gently quickly no nothing else only very dark dim"""
 )

@@ -7,6 +7,7 @@ business (`model/guidance.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import torch
 from jaxtyping import Float
@@ -58,7 +59,7 @@ def sample_heun(
 
 
 def _intervals(sigmas: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(zip(sigmas[:-1], sigmas[1:], strict=True))
+    return list(pairwise(sigmas))
 
 
 def seeded_noise(seeds: list[int], shape: tuple[int, ...]) -> Float[Tensor, "B *shape"]:

@@ -75,7 +75,8 @@ class CausalShiftBlock(nn.Module):
         flat = mixed.reshape(batch * time, height, width, depth).permute(0, 3, 1, 2)
         spatial = self.depthwise(flat).permute(0, 2, 3, 1).reshape(features.shape)
         hidden = nn.functional.gelu(self.expand(self.norm(spatial)), approximate="tanh")
-        return features + self.contract(hidden)
+        added: Tensor = self.contract(hidden)
+        return features + added
 
 
 class Vae(nn.Module):
@@ -131,7 +132,8 @@ class Vae(nn.Module):
         first, group = self.to_patches(rgbd)
         projected = torch.cat([self.project_first(first), self.project_group(group)], dim=1)
         features = torch.cat([self.embed_first(first), self.embed_group(group)], dim=1)
-        return projected + self.encoder_head(self.encoder(features))
+        refined: Tensor = self.encoder_head(self.encoder(features))
+        return projected + refined
 
     def decode_raw(self, raw: Float[Tensor, "B t h w C"]) -> Float[Tensor, "B 4 T H W"]:
         """Clips of latents before whitening."""
@@ -176,7 +178,7 @@ class Vae(nn.Module):
         middle = self.to_patches(middle)[0]
         still = whitened_pca(torch.cat([single, middle]).flatten(0, -2), latent)
         moving = whitened_pca(group.flatten(0, -2), latent)
-        in_order = middle.unflatten(0, group.shape[:2]).squeeze(2).flatten(0, -2)
+        in_order = middle.reshape(-1, middle.shape[-1])
         moving = moving.turned_towards(group.flatten(0, -2), still.encode(in_order))
         for basis, project, unproject in (
             (still, self.project_first, self.unproject_first),

@@ -94,8 +94,8 @@ class ClipStore:
     def render(self, index: int) -> DungeonSample:
         """The renderer's sample of clip `index`."""
         recipe = self.recipe
-        size = {"frames": recipe.frames, "width": recipe.width, "height": recipe.height, "fps": recipe.fps}
-        return render_sample(recipe.first_seed + index, held_out=recipe.held_out, **size)
+        seed, size = recipe.first_seed + index, (recipe.frames, recipe.width, recipe.height)
+        return render_sample(seed, recipe.held_out, *size, recipe.fps)
 
     def rgbd(self, index: int, start: int = 0, frames: int | None = None) -> Float[Tensor, "4 T H W"]:
         """What the networks see of a clip, or of `frames` of its frames from `start` on."""
@@ -123,11 +123,11 @@ class ClipStore:
             raise ModelError(f"{self.folder} holds other clips ({path.read_text()}), wanted {wanted}")
         write_atomically(path, wanted.encode())
 
-    def _array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.memmap[tuple[int, ...], np.dtype[np.generic]]:
+    def _array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
         path = self.folder / f"{name}.npy"
         if path.exists():
-            return open_memmap(path, mode="r+")  # type: ignore[no-any-return]
-        return open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)  # type: ignore[no-any-return]
+            return open_memmap(path, mode="r+")
+        return open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,14 +148,29 @@ class LatentSet:
         return len(self.latents)
 
 
+def mirrored(rgbd: Float[Tensor, "4 T H W"], cameras: Cameras) -> tuple[Float[Tensor, "4 T H W"], Cameras]:
+    """The clip and its cameras as seen in a mirror at x = 0: another room that the renderer might have drawn."""
+    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
+    Ks = cameras.Ks.copy()
+    Ks[:, 0, 2] = cameras.width - Ks[:, 0, 2]
+    return rgbd.flip(-1), Cameras(flip @ cameras.viewmats @ flip, Ks, cameras.width, cameras.height)
+
+
 @torch.no_grad()
-def encode_store(store: ClipStore, vae: Vae, count: int, progress: Progress | None = None) -> LatentSet:
-    """Latents, rays and slots of the store's first `count` clips."""
-    latents, rays = [], []
+def encode_store(
+    store: ClipStore, vae: Vae, count: int, with_mirrored: bool, progress: Progress | None = None
+) -> LatentSet:
+    """Latents, rays and slots of the store's first `count` clips, each followed by its mirror image if wanted."""
+    latents, rays, slots = [], [], []
     config = vae.config
     for index in range(count):
-        latents.append(vae.encode(store.rgbd(index)[None])[0].half())
-        rays.append(plucker_rays(store.cameras(index), config.group_frames, config.patch_px).half())
+        views = [(store.rgbd(index), store.cameras(index))]
+        if with_mirrored:
+            views.append(mirrored(*views[0]))
+        for rgbd, cameras in views:
+            latents.append(vae.encode(rgbd[None])[0].half())
+            rays.append(plucker_rays(cameras, config.group_frames, config.patch_px).half())
+            slots.append(torch.from_numpy(np.array(store.slots[index])))
         if progress is not None:
             progress(index + 1, count)
-    return LatentSet(torch.stack(latents), torch.stack(rays), torch.from_numpy(np.array(store.slots[:count])))
+    return LatentSet(torch.stack(latents), torch.stack(rays), torch.stack(slots))

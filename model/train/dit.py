@@ -17,7 +17,7 @@ from model.guidance import guided_velocity
 from model.interpolant import interpolate, velocity
 from model.rgbd import unpack_rgbd
 from model.sampler import sample_euler, seeded_noise, sigma_grid
-from model.train.data import ClipStore, LatentSet, slot_table
+from model.train.data import LatentSet, slot_table
 from model.train.loop import OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
 from model.vae import Vae
@@ -130,35 +130,28 @@ def train_dit(
     return {"steps": float(training.step), "trained_s": training.trained_s, **figures}
 
 
-def save_dit(
-    dit: Dit, path: Path, recipe: dict[str, str | int], training: Training, figures: dict[str, float]
-) -> None:
+def save_dit(dit: Dit, path: Path, recipe: dict[str, str | int], training: Training, figures: dict[str, float]) -> None:
     """Write the weights with what trained them."""
     facts = {"steps": training.step, "trained_s": round(training.trained_s), "batch": BATCH}
     rounded = {name: round(value, 4) for name, value in figures.items()}
     save_checkpoint(dit, {**recipe, **facts, **rounded}, path)
 
 
-def load_latents(path: Path, store: ClipStore, count: int, vae_revision: str) -> LatentSet | None:
-    """Latents that `save_latents` wrote for these clips and this VAE, or None where they must be made."""
+def load_latents(path: Path, key: str) -> LatentSet | None:
+    """Latents that `save_latents` wrote under `key`, or None where they must be made."""
     if not path.exists():
         return None
     held = torch.load(path, weights_only=True)
-    if held["key"] != _latents_key(store, count, vae_revision):
+    if held["key"] != key:
         return None
     return LatentSet(held["latents"], held["rays"], held["slots"])
 
 
-def save_latents(path: Path, latents: LatentSet, store: ClipStore, vae_revision: str) -> None:
-    """Keep latents for a resumed training."""
-    key = _latents_key(store, len(latents), vae_revision)
+def save_latents(path: Path, latents: LatentSet, key: str) -> None:
+    """Keep latents for a resumed training; `key` says what they were made of."""
     partial = path.with_suffix(".tmp")
     torch.save({"key": key, "latents": latents.latents, "rays": latents.rays, "slots": latents.slots}, partial)
     partial.replace(path)
-
-
-def _latents_key(store: ClipStore, count: int, vae_revision: str) -> str:
-    return f"{vae_revision} {count} {store.recipe}"
 
 
 def _as_dit(network: nn.Module) -> Dit:

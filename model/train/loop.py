@@ -79,7 +79,10 @@ class TrainingPlan:
 class Task(Protocol):
     """What a network is trained for."""
 
-    network: nn.Module
+    @property
+    def network(self) -> nn.Module:
+        """The network in training."""
+        ...
 
     def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """A scalar loss on a batch drawn from `random`, and figures for the log."""
@@ -149,7 +152,8 @@ class Training:
     def _update_average(self) -> None:
         decay = min(self.plan.average_decay, (1 + self.step) / (10 + self.step))
         with torch.no_grad():
-            ours, theirs = list(self.average.parameters()), list(self.task.network.parameters())
+            ours: list[Tensor] = [*self.average.parameters()]
+            theirs: list[Tensor] = [*self.task.network.parameters()]
             torch._foreach_lerp_(ours, theirs, 1.0 - decay)
 
     def _after_step(self, rate: float, figures: dict[str, float], on_progress: OnProgress | None) -> None:

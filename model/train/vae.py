@@ -19,9 +19,7 @@ from model.train.loop import OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
 from model.vae import Vae, VaeConfig
 
-VAE_CONFIG = VaeConfig(
-    latent_channels=24, width=192, encoder_blocks=2, decoder_blocks=5, patch_px=8, group_frames=4
-)
+VAE_CONFIG = VaeConfig(latent_channels=24, width=192, encoder_blocks=2, decoder_blocks=5, patch_px=8, group_frames=4)
 CROP_FRAMES = 9
 BATCH = 4
 OBJECT_WEIGHT = 3.0
@@ -85,7 +83,7 @@ def train_vae(
     config: VaeConfig = VAE_CONFIG,
     on_progress: OnProgress | None = None,
 ) -> dict[str, float]:
-    """Train on the first `use_clips` of stores (train, held out), write `plan.out / "vae.safetensors"`, return the last figures.
+    """Train on the first `use_clips` of (train, held out), write `plan.out / "vae.safetensors"`, return the figures.
 
     Raises:
         TrainingDiverged: a loss was not finite.

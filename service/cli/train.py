@@ -27,6 +27,7 @@ Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in 
 Clips = Annotated[int, typer.Option(help="Training clips; each is rendered once and kept.", min=1)]
 ClipsDir = Annotated[Path, typer.Option(help="Where rendered clips are kept.")]
 HeldOut = Annotated[int, typer.Option(help="Held-out clips to validate on.", min=1)]
+UseClips = Annotated[int, typer.Option(help="Train on the first so many of them.", min=1)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object with the final figures.")]
 
 Report = Callable[[float, str], None]
@@ -35,6 +36,7 @@ Report = Callable[[float, str], None]
 @train_app.command("vae")
 def train_vae_command(
     out: Out,
+    *,
     minutes: Minutes = None,
     steps: Steps = None,
     threads: Threads = 1,
@@ -42,7 +44,7 @@ def train_vae_command(
     clips: Clips = 5000,
     clips_dir: ClipsDir = Path("runs/clips"),
     held_out: HeldOut = 64,
-    use_clips: Annotated[int, typer.Option(help="Train on the first so many of them.", min=1)] = 1500,
+    use_clips: UseClips = 1500,
     as_json: AsJson = False,
 ) -> None:
     """Train the RGB-D VAE from a PCA start and write OUT/vae.safetensors.
@@ -66,6 +68,7 @@ def train_vae_command(
 @train_app.command("dit")
 def train_dit_command(
     out: Out,
+    *,
     minutes: Minutes = None,
     steps: Steps = None,
     threads: Threads = 1,
@@ -73,6 +76,7 @@ def train_dit_command(
     clips: Clips = 5000,
     clips_dir: ClipsDir = Path("runs/clips"),
     held_out: HeldOut = 64,
+    use_clips: UseClips = 5000,
     vae: Annotated[Path | None, typer.Option(help="VAE weights; default: those that Narthex ships.")] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -93,13 +97,18 @@ def train_dit_command(
     plan = _plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
     stores = _stores(clips_dir, clips, held_out)
     with _bar("latents", quiet=as_json) as report:
-        sets = [
-            _latents(out / f"latents-{name}.pt", store, network, revision, report)
-            for name, store in zip(("train", "held-out"), stores, strict=True)
-        ]
-    recipe: dict[str, str | int] = {"renderer": "clips.dungeon", "clips": clips, "vae_revision": revision}
-    config = dit_config(network.config.latent_channels, tuple(sets[0].latents.shape[2:]))  # type: ignore[arg-type]
-    data = DitData(sets[0], sets[1], network, recipe)
+        used = min(use_clips, clips)
+        training = _latents(out / "latents-train.pt", stores[0], used, (network, revision), report)
+        validation = _latents(out / "latents-held-out.pt", stores[1], held_out, (network, revision), report)
+    recipe: dict[str, str | int] = {
+        "renderer": "clips.dungeon",
+        "clips": used,
+        "mirrored": "each clip also mirrored",
+        "vae_revision": revision,
+    }
+    time, rows, columns = training.latents.shape[2:]
+    config = dit_config(network.config.latent_channels, (time, rows, columns))
+    data = DitData(training, validation, network, recipe)
     with _bar("dit", quiet=as_json) as report:
         figures = train_dit(plan, data, resume, config, lambda share, line: report(share, _figures(line)))
     _finish(out, figures, as_json)
@@ -125,17 +134,20 @@ def _stores(folder: Path, clips: int, held_out: int) -> tuple[ClipStore, ClipSto
     return train, ClipStore(folder / f"held-out-{held_out}", ClipRecipe(clips=held_out, held_out=True))
 
 
-def _latents(path: Path, store: ClipStore, vae: Vae, revision: str, report: Report) -> LatentSet:
+def _latents(path: Path, store: ClipStore, count: int, vae: tuple[Vae, str], report: Report) -> LatentSet:
+    """Latents of the first `count` clips, mirrored ones too unless held out; kept at `path` for a resumed run."""
     from model.train.data import encode_store
     from model.train.dit import load_latents, save_latents
 
+    network, revision = vae
+    mirror = not store.recipe.held_out
+    key = f"vae {revision}, {count} clips of {store.recipe}, mirrored {mirror}"
     path.parent.mkdir(parents=True, exist_ok=True)
-    count = store.recipe.clips
-    held = load_latents(path, store, count, revision)
+    held = load_latents(path, key)
     if held is not None:
         return held
-    made = encode_store(store, vae, count, lambda done, total: report(done / total, f"{done}/{total} clips"))
-    save_latents(path, made, store, revision)
+    made = encode_store(store, network, count, mirror, lambda done, total: report(done / total, f"{done} clips"))
+    save_latents(path, made, key)
     return made
 
 

@@ -14,9 +14,7 @@ from model.train.data import slot_table
 from model.vae import Vae, VaeConfig
 
 SMALL_VAE = VaeConfig(latent_channels=6, width=16, encoder_blocks=2, decoder_blocks=2, patch_px=8, group_frames=4)
-SMALL_DIT = DitConfig(
-    latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=slot_table()
-)
+SMALL_DIT = DitConfig(latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=slot_table())
 FRAMES, WIDTH, HEIGHT = 9, 48, 32
 REVISION = "0123456789ab"
 
