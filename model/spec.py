@@ -43,7 +43,7 @@ class SegmentSpec:
     model_revision: str
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.prompt.strip()) or len(self.prompt) > MAX_PROMPT_CHARACTERS:
+        if not self.prompt.strip() or len(self.prompt) > MAX_PROMPT_CHARACTERS:
             raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS} characters, got {len(self.prompt)}")
         if not 0 <= self.seed < SEED_LIMIT:
             raise InvalidSpec(f"seed must be within [0, 2**63), got {self.seed}")
