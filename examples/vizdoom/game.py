@@ -83,9 +83,7 @@ class Game:
     def __enter__(self) -> Game:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._game.close()
         self._folder.cleanup()
 

@@ -16,6 +16,7 @@ import struct
 import threading
 import time
 import zlib
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -24,11 +25,21 @@ from google.protobuf.json_format import MessageToDict
 from narthex.v1 import event_pb2
 
 from examples.vizdoom.game import GameState
+from examples.vizdoom.level import DOORWAYS, UNITS_PER_M
 
 PICTURE_EVERY_TICKS = 2
 KEPT_BEFORE_OPENING = 70
 LONGEST_QUEUE = 64
-Picture = tuple[GameState, float, np.ndarray]
+PORTRAIT_FROM_M = 3.4
+
+
+@dataclass(frozen=True)
+class Picture:
+    """The game's screen in one tick, and when that was."""
+
+    state: GameState
+    offset_s: float
+    pixels: np.ndarray
 
 
 class Recorder:
@@ -48,6 +59,7 @@ class Recorder:
         self._start_s = time.monotonic()
         self._files = {name: (folder / name).open("w") for name in ("events.jsonl", "screen.jsonl", "frames.jsonl")}
         self._write("events.jsonl", {"world": world_file})
+        self._portrait: dict[str, Picture] = {}
         self._before: collections.deque[Picture] = collections.deque(maxlen=KEPT_BEFORE_OPENING)
         self._pictures: queue.Queue[Picture | None] = queue.Queue(LONGEST_QUEUE)
         self._painter = threading.Thread(target=self._paint_all, name="pictures", daemon=True)
@@ -69,18 +81,25 @@ class Recorder:
         if self._echo is not None:
             print(json.dumps(line), file=self._echo, flush=True)
 
-    def keep_in_mind(self, state: GameState, picture: np.ndarray) -> None:
-        """Keeps a picture of a closed door; the newest two seconds are written when it opens."""
-        self._before.append((state, self.offset_s(), picture))
+    def keep_in_mind(self, gate: str, state: GameState, picture: np.ndarray) -> None:
+        """Keeps a picture of a closed door; the newest two seconds of them are written when a door opens,
+        and with them the newest that shows the door from a few steps away.
+        """
+        item = Picture(state, self.offset_s(), picture)
+        self._before.append(item)
+        if DOORWAYS[gate].y - state.y > PORTRAIT_FROM_M * UNITS_PER_M:
+            self._portrait[gate] = item
 
     def keep(self, state: GameState, picture: np.ndarray) -> None:
-        """Writes a picture, and those that were kept in mind before it."""
-        for earlier in (*self._before, (state, self.offset_s(), picture)):
-            try:
-                self._pictures.put_nowait(earlier)
-            except queue.Full:
-                self._pictures.put(earlier) if earlier in self._before else self._drop()
+        """Writes a picture of an open door, and those that were kept in mind before it."""
+        for item in (*self._portrait.values(), *self._before):
+            self._pictures.put(item)
+        self._portrait.clear()
         self._before.clear()
+        try:
+            self._pictures.put_nowait(Picture(state, self.offset_s(), picture))
+        except queue.Full:
+            self.pictures_dropped += 1
 
     def close(self) -> None:
         """Writes what is left and closes the files."""
@@ -89,15 +108,14 @@ class Recorder:
         for file in self._files.values():
             file.close()
 
-    def _drop(self) -> None:
-        self.pictures_dropped += 1
-
     def _paint_all(self) -> None:
         while (item := self._pictures.get()) is not None:
-            state, offset_s, picture = item
+            state = item.state
             name = f"frames/{state.tick:06d}.png"
-            (self._folder / name).write_bytes(png(picture))
-            line: dict[str, Any] = {"file": name, "offset_s": round(offset_s, 4), "tick": state.tick}
+            if (self._folder / name).exists():
+                continue
+            (self._folder / name).write_bytes(png(item.pixels))
+            line: dict[str, Any] = {"file": name, "offset_s": round(item.offset_s, 4), "tick": state.tick}
             line |= {"x": state.x, "y": state.y, "eye": state.eye, "angle_deg": state.angle_deg}
             self._write("frames.jsonl", line | {"doors": dict(state.doors)})
 
