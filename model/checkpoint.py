@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from clips.atomic_file import replacing
 from model.dit import Dit, DitConfig
 from model.errors import InvalidSpec, UnreadableCheckpoint
 from model.vae import Vae, VaeConfig
@@ -115,15 +115,8 @@ def file_revision(*paths: Path) -> str:
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace the file at `path` by `content`: a crash leaves the old file or the new one, whole."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 def _header(text: str | None, kind: str, path: Path) -> Recipe:

@@ -119,6 +119,7 @@ class Training:
             self._load()
         elif (plan.out / STATE_FILE).exists():
             raise ModelError(f"{plan.out} already holds a training; resume it or choose another folder")
+        _drop_log_after(plan.out / LOG_FILE, self.step)
 
     def run(self, on_progress: OnProgress | None = None) -> None:
         """Train to the plan's end.
@@ -191,7 +192,6 @@ class Training:
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.step, self.trained_s = int(state["step"]), float(state["trained_s"])
-        _drop_log_after(self.plan.out / LOG_FILE, self.step)
 
 
 def _drop_log_after(path: Path, step: int) -> None:

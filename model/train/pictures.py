@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from matplotlib.figure import Figure
-from PIL import Image
 
-from model.checkpoint import write_atomically
+from clips.atomic_file import replacing
+from clips.picture import contact_sheet, depth_to_color, write_png
 
 Rgbd = tuple[np.ndarray, np.ndarray]
 """Frames (T, H, W, 3) uint8 and depth (T, H, W) metres of one clip."""
@@ -20,23 +18,17 @@ SHEET_FRAMES = 6
 NEAR_M, FAR_M = 1.0, 8.0
 
 
-def save_sheet(clips: list[Rgbd], path: Path, scale: int = 1) -> None:
+def save_sheet(clips: list[Rgbd], path: Path) -> None:
     """Write a PNG with one row a clip: six frames evenly from first to last, then the depth of first and last."""
     rows = []
     for frames, depth in clips:
         shown = np.linspace(0, len(frames) - 1, SHEET_FRAMES).round().astype(int)
-        near = np.clip((1.0 / depth[[0, -1]] - 1.0 / FAR_M) / (1.0 / NEAR_M - 1.0 / FAR_M), 0.0, 1.0)
-        colored = (colormaps["turbo"](near)[..., :3] * 255).astype(np.uint8)
-        rows.append(np.concatenate([*frames[shown], *colored], axis=1))
-    sheet = np.concatenate(rows, axis=0)
-    picture = Image.fromarray(sheet).resize((sheet.shape[1] * scale, sheet.shape[0] * scale), Image.Resampling.NEAREST)
-    buffer = io.BytesIO()
-    picture.save(buffer, format="PNG")
-    write_atomically(path, buffer.getvalue())
+        rows.append([*frames[shown], *depth_to_color(depth[[0, -1]], NEAR_M, FAR_M)])
+    write_png(contact_sheet(rows, gap_px=2), path)
 
 
 def save_curve(log: Path, path: Path) -> None:
-    """Draw training and validation loss of a training's `log.jsonl` over its steps."""
+    """Draw the training loss of a `log.jsonl` over its steps, and the validation loss or PSNR where it has one."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line]
     figure = Figure(figsize=(7, 4))
     axes = figure.add_subplot()
@@ -50,4 +42,5 @@ def save_curve(log: Path, path: Path) -> None:
     axes.set_xlabel("step")
     axes.set_yscale("log")
     axes.grid(alpha=0.3)
-    figure.savefig(path, dpi=110)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=110, format="png")
