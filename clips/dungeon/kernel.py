@@ -41,29 +41,22 @@ def _direction(pose, K, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _pixel(packed, cell, o, pose, K, column, row):  # type: ignore[no-untyped-def]
-    """(linear RGB, depth, object seen): 2x2 rays; where all meet one surface, it is shaded once in the middle."""
-    x, y = column + 0.5, row + 0.5
-    middle = _direction(pose, K, x, y)
-    depth, code = nearest(packed.cells, packed.prims, cell, o, middle)
-    footprint = 1.0 / K[0, 0]
-    same = True
-    moving = code == 18
-    red, green, blue = 0.0, 0.0, 0.0
+def _supersample(packed, cell, o, pose, K, x, y):  # type: ignore[no-untyped-def]
+    """(linear RGB, object seen) of the pixel around (x, y): the mean of 2x2 rays."""
+    footprint = 0.5 / K[0, 0]
+    red, green, blue, moving = 0.0, 0.0, 0.0, False
     for i in range(4):
         d = _direction(pose, K, x + (SUBPIXEL if i % 2 else -SUBPIXEL), y + (SUBPIXEL if i >= 2 else -SUBPIXEL))
-        _, sub_code = nearest(packed.cells, packed.prims, cell, o, d)
-        same = same and sub_code == code
-    if same:
-        red, green, blue = _shade(packed, depth, code, o, middle, footprint)
-        return red, green, blue, depth, moving
-    for i in range(4):
-        d = _direction(pose, K, x + (SUBPIXEL if i % 2 else -SUBPIXEL), y + (SUBPIXEL if i >= 2 else -SUBPIXEL))
-        t, sub_code = nearest(packed.cells, packed.prims, cell, o, d)
-        moving = moving or sub_code == 18
-        r, g, b = _shade(packed, t, sub_code, o, d, 0.5 * footprint)
+        t, code = nearest(packed.cells, packed.prims, cell, o, d)
+        moving = moving or code == 18
+        r, g, b = _shade(packed, t, code, o, d, footprint)
         red, green, blue = red + 0.25 * r, green + 0.25 * g, blue + 0.25 * b
-    return red, green, blue, depth, moving
+    return red, green, blue, moving
+
+
+@njit(**INLINE)
+def _corner_code(packed, cell, o, pose, K, x, y):  # type: ignore[no-untyped-def]
+    return nearest(packed.cells, packed.prims, cell, o, _direction(pose, K, x, y))[1]
 
 
 class Shots(NamedTuple):
@@ -142,14 +135,33 @@ def _render_frames(digest: str) -> Callable[..., None]:
         scale = (LUT_SIZE - 1) / LUT_MAX
         frames, depth, seen = pictures.frames, pictures.depth, pictures.seen
         count = frames.shape[0] if len(digest) > 0 else 0
+        corners = np.empty(frames.shape[2] + 1, dtype=np.int64)
+        panel_code = 12 + int(packed.panel[0]) if packed.panel[0] >= 0.0 else -1
         for f in range(count):
             for axis in range(3):
                 packed.prims[0, 1 + axis] = shots.centers[f, axis]
             pose, K, cell = shots.poses[f], shots.Ks[f], shots.start_cells[f]
             o = (pose[0, 3], pose[1, 3], pose[2, 3])
+            for column in range(corners.shape[0]):
+                corners[column] = _corner_code(packed, cell, o, pose, K, float(column), 0.0)
             for row in range(frames.shape[1]):
+                y = row + 0.5
+                left = corners[0]
+                corners[0] = _corner_code(packed, cell, o, pose, K, 0.0, row + 1.0)
                 for column in range(frames.shape[2]):
-                    red, green, blue, t, moving = _pixel(packed, cell, o, pose, K, column, row)
+                    x, above = column + 0.5, corners[column + 1]
+                    below = _corner_code(packed, cell, o, pose, K, column + 1.0, row + 1.0)
+                    d = _direction(pose, K, x, y)
+                    t, code = nearest(packed.cells, packed.prims, cell, o, d)
+                    moving = code == 18
+                    # Faces are filtered by their mip levels: where one fills the pixel, one ray in the middle is enough.
+                    one_face = code < 18 and code != panel_code
+                    if one_face and code == left and code == above and code == below and code == corners[column]:
+                        red, green, blue = _shade(packed, t, code, o, d, 1.0 / K[0, 0])
+                    else:
+                        red, green, blue, touched = _supersample(packed, cell, o, pose, K, x, y)
+                        moving = moving or touched
+                    left, corners[column + 1] = above, below
                     frames[f, row, column, 0] = lut[int(min(max(red, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 1] = lut[int(min(max(green, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 2] = lut[int(min(max(blue, 0.0), LUT_MAX) * scale + 0.5)]

@@ -1,0 +1,157 @@
+"""Rooms and camera paths from seeds; closed forms of motion; captions; textures."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from clips.camera_path import PathKind
+from clips.dungeon.attributes import SLOTS, Floor, Motion, Prop, Shape, Wall
+from clips.dungeon.caption import caption, wordings
+from clips.dungeon.scene import (
+    SHAPE_HALVES,
+    PropPlace,
+    object_positions,
+    sample_camera_path,
+    sample_room,
+    seeded,
+)
+from clips.dungeon.textures import (
+    LEVELS,
+    PERIOD_M,
+    SIZE_PX,
+    linear_to_srgb,
+    material_mips,
+    srgb_to_linear,
+)
+from clips.errors import InvalidRoom
+
+
+def test_slots_are_in_their_fixed_order_and_no_word_means_two_things() -> None:
+    assert list(SLOTS) == ["light", "wall", "floor", "color", "shape", "motion", "prop"]
+    words = [word for slot in SLOTS.values() for word in slot]
+    assert len(words) == len(set(words))
+
+
+def test_train_and_held_out_rooms_are_disjoint_and_reproducible() -> None:
+    train = {sample_room(seed) for seed in range(300)}
+    held_out = {sample_room(seed, held_out=True) for seed in range(300)}
+    assert len(train) == 300 and len(held_out) == 300
+    assert not train & held_out
+    assert sample_room(12) == sample_room(12)
+
+
+def test_sampling_reaches_every_word_of_every_slot() -> None:
+    rooms = [sample_room(seed) for seed in range(300)]
+    for name, words in SLOTS.items():
+        assert {room.slots[name] for room in rooms} == {str(word) for word in words}
+    assert {room.prop_place for room in rooms} == set(PropPlace)
+
+
+def test_fixed_attributes_leave_the_rest_as_drawn() -> None:
+    plain, fixed = sample_room(4), sample_room(4, color="cyan", width_m=5.0)
+    assert fixed.color == "cyan" and fixed.width_m == 5.0
+    assert fixed.wall is plain.wall and fixed.texture_seed == plain.texture_seed
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"),
+    [
+        ({"colour": "red"}, "no field 'colour'"),
+        ({"color": "beige"}, "color must be one of red, green"),
+        ({"prop_place": "ceiling"}, "prop_place must be one of left, right, back"),
+        ({"width_m": float("nan")}, r"width_m must be within \[4.0, 8.0\], got nan"),
+        ({"object_size_m": 3.0}, "object_size_m must be within"),
+        ({"motion_period_s": 0.0}, "motion_period_s must be within"),
+        ({"texture_seed": -1}, "texture_seed must be within"),
+    ],
+)
+def test_rooms_that_mean_nothing_are_refused(fixed, message: str) -> None:
+    with pytest.raises(InvalidRoom, match=message):
+        sample_room(1, **fixed)
+
+
+def test_sampled_camera_paths_stay_inside_every_sampled_room_and_clear_of_the_object() -> None:
+    kinds = set()
+    outside = 0
+    for seed in range(300):
+        path = sample_camera_path(seeded(seed, "camera", held_out=False))
+        kinds.add(path.kind)
+        eyes = path.cameras(9, 96, 64).positions
+        outside += eyes[0, 2] < -0.3
+        assert np.abs(eyes[:, 0]).max() < 1.3 and eyes[:, 2].max() < 1.5 and eyes[:, 2].min() > -2.0
+        in_doorway = (eyes[:, 2] <= 0.0) & (eyes[:, 2] >= -0.3)
+        assert (np.abs(eyes[in_doorway, 0]) < 0.9).all()
+        room = sample_room(seed)
+        reach = max(SHAPE_HALVES[room.shape]) * room.object_size_m
+        centers = object_positions(room, np.linspace(0.0, 3.0, 9))
+        assert np.linalg.norm(centers[:, None] - eyes[None], axis=-1).min() > reach + 0.2
+    assert kinds == set(PathKind)
+    assert outside > 20
+
+
+def test_motion_is_a_closed_form_of_time() -> None:
+    times = np.linspace(0.0, 5.0, 200)
+    spans = {}
+    for motion in Motion:
+        room = sample_room(1, motion=motion, shape=Shape.CRYSTAL)
+        path = object_positions(room, times)
+        period = object_positions(room, times + 2 * room.motion_period_s)
+        np.testing.assert_allclose(path, period, atol=1e-9)
+        spans[motion] = np.ptp(path, axis=0)
+        lowest = path[:, 1].max() + SHAPE_HALVES[room.shape][1] * room.object_size_m
+        assert lowest < 0.0, "nothing sinks into the floor"
+    assert (spans[Motion.STILL] == 0).all()
+    assert spans[Motion.BOUNCE][1] > 0.8 and spans[Motion.BOUNCE][0] == 0
+    assert spans[Motion.SLIDE][0] > 1.6 and spans[Motion.SLIDE][1] == 0
+    assert spans[Motion.ORBIT][0] > 1.3 and spans[Motion.ORBIT][2] > 1.3
+    assert 0.3 < spans[Motion.HOVER][1] < 0.6 and spans[Motion.HOVER][0] == 0
+
+
+def test_captions_name_every_attribute_in_every_wording() -> None:
+    for seed in range(40):
+        room = sample_room(seed)
+        for wording in range(wordings()):
+            text = caption(room, wording)
+            words = set(re.findall(r"[a-z]+", text.lower()))
+            for name, word in room.slots.items():
+                if name == "prop" and word == "none":
+                    assert not words & {str(prop) for prop in Prop if prop is not Prop.NONE}
+                elif name != "motion" or word != "still":
+                    assert word in words, text
+            others = {str(word) for slot in SLOTS.values() for word in slot} - set(room.slots.values())
+            assert not words & others, f"{text}: names what is not there"
+            assert not re.search(r"\ba [aeiou]|\ban [^aeiou]|  ", text), text
+
+
+def test_the_caption_seed_chooses_the_wording() -> None:
+    room = sample_room(1)
+    texts = {caption(sample_room(1, caption_seed=seed)) for seed in range(60)}
+    assert texts == {caption(room, wording) for wording in range(wordings())}
+    assert len(texts) == wordings() >= 5
+
+
+@pytest.mark.parametrize("material", [*Wall, *Floor])
+def test_textures_are_calm_tileable_and_keep_their_mean_over_mip_levels(material) -> None:
+    mips = material_mips(material)
+    assert mips.shape == (sum((SIZE_PX >> k) ** 2 for k in range(LEVELS)), 3)
+    assert mips.min() >= 0.0 and mips.max() <= 1.0
+    full = mips[: SIZE_PX**2].reshape(SIZE_PX, SIZE_PX, 3).astype(np.float64)
+    coarse = mips[-((SIZE_PX >> (LEVELS - 1)) ** 2) :]
+    np.testing.assert_allclose(full.mean(axis=(0, 1)), coarse.mean(axis=0), rtol=1e-4)
+    for axis in (0, 1):
+        seam = np.abs(np.take(full, 0, axis) - np.take(full, -1, axis)).mean()
+        inner = np.abs(np.diff(full, axis=axis)).mean(axis=(1 - axis, 2)).max()
+        assert seam <= inner * 1.05 + 1e-6
+    # Calm: blurred over 10 cm, most of the contrast is still there.
+    cells = int(PERIOD_M / 0.1)
+    blurred = full.reshape(cells, SIZE_PX // cells, cells, SIZE_PX // cells, 3).mean(axis=(1, 3))
+    assert blurred.std(axis=(0, 1)).mean() > 0.6 * full.std(axis=(0, 1)).mean()
+
+
+def test_srgb_curves_are_inverse_and_as_the_standard_says() -> None:
+    values = np.linspace(0.0, 1.0, 101)
+    np.testing.assert_allclose(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-6)
+    assert srgb_to_linear(np.array(0.5)) == pytest.approx(0.21404, abs=1e-5)
