@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, get_type_hints
 
+import model
+from model.revision import DRAFT_STEPS, FULL_STEPS, GUIDANCE
 from service.errors import FieldProblem, InvalidInput
 
 DEFAULT_FILE = Path("narthex.toml")
 ENVIRONMENT_PREFIX = "NARTHEX_"
 FILE_VARIABLE = "NARTHEX_CONFIG"
+NO_SETTINGS = frozenset({FILE_VARIABLE, "NARTHEX_TRACEBACK"})
 MIB = 1024 * 1024
 
 
@@ -115,9 +118,14 @@ class ModelSettings(_Section):
     """The generating model."""
 
     weights_dir: str = _setting("", "Folder of the weights; empty: those that Narthex ships.")
-    draft_steps: int = _setting(4, "Denoising steps of a DRAFT.", low=1, high=1000)
-    full_steps: int = _setting(20, "Denoising steps of a FULL.", low=1, high=1000)
-    guidance: float = _setting(2.0, "Classifier-free guidance scale; 1 is none.", low=0, high=20)
+    draft_steps: int = _setting(DRAFT_STEPS, "Denoising steps of a DRAFT.", low=1, high=1000)
+    full_steps: int = _setting(FULL_STEPS, "Denoising steps of a FULL.", low=1, high=1000)
+    guidance: float = _setting(GUIDANCE, "Classifier-free guidance scale; 1 is none.", low=0, high=20)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the weights."""
+        return Path(self.weights_dir) if self.weights_dir else Path(model.__file__ or "").parent / "weights"
 
 
 @dataclass(frozen=True)
@@ -257,7 +265,7 @@ def _from_environment(environment: Mapping[str, str]) -> Layer:
     known = {ENVIRONMENT_PREFIX + name.replace(".", "_").upper(): name for name in _kinds()}
     layer: Layer = {}
     for variable, text in sorted(environment.items()):
-        if not variable.startswith(ENVIRONMENT_PREFIX) or variable == FILE_VARIABLE:
+        if not variable.startswith(ENVIRONMENT_PREFIX) or variable in NO_SETTINGS:
             continue
         if variable not in known:
             raise _unknown(f"environment: unknown variable {variable}", variable, known)

@@ -1,0 +1,1 @@
+"""Every number that a document states is printed by a command here."""

@@ -1,0 +1,1 @@
+"""The only place where protobuf becomes domain values and back."""
