@@ -10,6 +10,7 @@ import math
 from bisect import bisect_left, insort
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from service.quality import Quality
 from service.work.job import Waiter
@@ -119,6 +120,7 @@ class PrefetchPlan:
 
 
 _Order = tuple[int, float, str]
+_Value = TypeVar("_Value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +136,14 @@ class _Want:
 class PlanIndex:
     """What `plan` remembers to be incremental; start with `PlanIndex()`.
 
-    `wants`: what the demands say of every key. `order`: the keys to work on, best first.
+    `wants`: what the demands say of every key. `jobs`: what is planned for the keys to work on, without ranks.
+    `order`: those keys, best first.
     """
 
     limits: PlanLimits | None = None
     demands: Mapping[Waiter, GateDemand] = field(default_factory=dict)
     wants: Mapping[str, Mapping[Waiter, _Want]] = field(default_factory=dict)
+    jobs: Mapping[str, PlannedJob] = field(default_factory=dict)
     order: tuple[_Order, ...] = ()
 
 
@@ -149,7 +153,7 @@ def plan(context: PlanContext, index: PlanIndex) -> tuple[PrefetchPlan, PlanInde
         index = PlanIndex(limits=context.limits)
     index = _updated(context, index)
     best = index.order[: context.limits.max_jobs]
-    jobs = tuple(_planned(rank, key, index.wants[key]) for rank, (_, _, key) in enumerate(best))
+    jobs = tuple(_ranked(index.jobs[key], rank) for rank, (_, _, key) in enumerate(best))
     cancel = context.live.difference(job.key for job in jobs)
     # What is done has finished between two looks at the table: there is nothing to cancel.
     unfinished = (key for key in cancel if not _is_done(index.wants.get(key, {})))
@@ -159,23 +163,37 @@ def plan(context: PlanContext, index: PlanIndex) -> tuple[PrefetchPlan, PlanInde
 def _updated(context: PlanContext, index: PlanIndex) -> PlanIndex:
     """The index for the context's demands; only those that are other objects than before are looked at."""
     old, new = index.demands, context.demands
-    gone = [waiter for waiter in old if waiter not in new]
     changed = [waiter for waiter, demand in new.items() if old.get(waiter) is not demand]
+    known = len(new) - sum(waiter not in old for waiter in changed)
+    gone = [waiter for waiter in old if waiter not in new] if known < len(old) else []
     if not gone and not changed:
         return index
-    wants: dict[str, Mapping[Waiter, _Want]] = dict(index.wants)
     touched: dict[str, dict[Waiter, _Want]] = {}
     for waiter in (*gone, *(waiter for waiter in changed if waiter in old)):
         for key in {rung.key for rung in old[waiter].ladder}:
-            touched.setdefault(key, dict(wants.get(key, {}))).pop(waiter)
+            touched.setdefault(key, dict(index.wants.get(key, {}))).pop(waiter)
     for waiter in changed:
         for key, want in _wants_of(new[waiter], context.limits).items():
-            touched.setdefault(key, dict(wants.get(key, {})))[waiter] = want
-    order = _reordered(index.order, index.wants, touched)
-    wants.update(touched)
-    for key in [key for key, said in touched.items() if not said]:
-        del wants[key]
-    return PlanIndex(context.limits, dict(new), wants, order)
+            touched.setdefault(key, dict(index.wants.get(key, {})))[waiter] = want
+    jobs = {key: _job(key, said) for key, said in touched.items()}
+    return PlanIndex(
+        limits=context.limits,
+        demands=dict(new),
+        wants=_merged(index.wants, {key: said or None for key, said in touched.items()}),
+        jobs=_merged(index.jobs, jobs),
+        order=_reordered(index, jobs),
+    )
+
+
+def _merged(before: Mapping[str, _Value], changes: Mapping[str, _Value | None]) -> dict[str, _Value]:
+    """`before` with the changes; None removes."""
+    after = dict(before)
+    for key, value in changes.items():
+        if value is None:
+            after.pop(key, None)
+        else:
+            after[key] = value
+    return after
 
 
 def _wants_of(demand: GateDemand, limits: PlanLimits) -> dict[str, _Want]:
@@ -190,18 +208,14 @@ def _wants_of(demand: GateDemand, limits: PlanLimits) -> dict[str, _Want]:
     return wants
 
 
-def _reordered(
-    order: tuple[_Order, ...],
-    before: Mapping[str, Mapping[Waiter, _Want]],
-    touched: Mapping[str, Mapping[Waiter, _Want]],
-) -> tuple[_Order, ...]:
-    """`order` with the touched keys at their new places."""
-    moves = [(_place(key, before.get(key, {})), _place(key, after)) for key, after in touched.items()]
+def _reordered(index: PlanIndex, jobs: Mapping[str, PlannedJob | None]) -> tuple[_Order, ...]:
+    """The index's order with the touched keys at their new places."""
+    moves = [(_place(index.jobs.get(key)), _place(job)) for key, job in jobs.items()]
     moves = [(old, new) for old, new in moves if old != new]
-    if len(moves) * 8 > len(order):
-        left = set(order).difference(old for old, _ in moves if old)
+    if len(moves) * 8 > len(index.order):
+        left = set(index.order).difference(old for old, _ in moves if old)
         return tuple(sorted([*left, *(new for _, new in moves if new)]))
-    places = list(order)
+    places = list(index.order)
     for old, new in moves:
         if old:
             del places[bisect_left(places, old)]
@@ -210,25 +224,29 @@ def _reordered(
     return tuple(places)
 
 
-def _place(key: str, said: Mapping[Waiter, _Want]) -> _Order | None:
-    """Where the key stands in the order; None where there is nothing to do for it."""
-    wants = [want for want in said.values() if want.wanted]
-    if not wants or _is_done(said):
-        return None
-    return (min(want.rung.quality for want in wants), min(want.deadline_s for want in wants), key)
+def _place(job: PlannedJob | None) -> _Order | None:
+    """Where the job stands in the order."""
+    return None if job is None else (job.quality, job.deadline_s, job.key)
 
 
 def _is_done(said: Mapping[Waiter, _Want]) -> bool:
     return any(want.rung.done for want in said.values())
 
 
-def _planned(rank: int, key: str, said: Mapping[Waiter, _Want]) -> PlannedJob:
+def _job(key: str, said: Mapping[Waiter, _Want]) -> PlannedJob | None:
+    """What is to be made for the key, with rank 0; None where there is nothing to do."""
     wants = {waiter: want for waiter, want in said.items() if want.wanted}
+    if not wants or _is_done(said):
+        return None
     return PlannedJob(
         key=key,
         quality=min(want.rung.quality for want in wants.values()),
-        rank=rank,
+        rank=0,
         deadline_s=min(want.deadline_s for want in wants.values()),
         left_s=min(want.rung.left_s for want in wants.values()),
         waiters=tuple(sorted(wants)),
     )
+
+
+def _ranked(job: PlannedJob, rank: int) -> PlannedJob:
+    return PlannedJob(job.key, job.quality, rank, job.deadline_s, job.left_s, job.waiters)
