@@ -1,0 +1,112 @@
+"""Refit: the colours that reproduce the clip best, geometry being fixed.
+
+For fixed geometry a picture is linear in the colours, so a simultaneous iterative reconstruction (SIRT, Gilbert
+1972) solves for them without gradients: every step adds to each splat the mean of what its pixels still lack.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from clips.clip import Clip
+from recon.instant import scene_at
+from recon.raster.blend import collect_weights
+from recon.raster.projection import project
+from recon.raster.rasterize import front_to_back
+from recon.scene import Scene4D
+
+_FIRST_GUESS_BLENDS_PER_PIXEL = 16
+_MIN_WEIGHT = 0.05
+_OVERRELAXATION = 1.7
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What one frame's picture is made of: entries (pixel, splat of the scene, weight), and the frame's colours."""
+
+    pixels: np.ndarray
+    splats: np.ndarray
+    weights: np.ndarray
+    target: np.ndarray
+
+
+def views_of(scene: Scene4D, clip: Clip, max_blends: int) -> list[View]:
+    """Views of evenly spaced frames of `clip`, together at most about `max_blends` entries; at least one."""
+    middle = _view(scene, clip, len(clip) // 2)
+    affordable = max(1, int(max_blends / max(len(middle.pixels), 1)))
+    numbers = np.unique(np.linspace(0, len(clip) - 1, min(affordable, len(clip))).astype(int))
+    return [_view(scene, clip, int(number)) for number in numbers]
+
+
+def _view(scene: Scene4D, clip: Clip, frame: int) -> View:
+    cameras, instant = clip.cameras, scene_at(scene, float(clip.times[frame]))
+    ellipses = project(
+        instant.means, instant.quats, instant.scales, cameras.viewmats[frame], cameras.Ks[frame],
+        cameras.width, cameras.height,
+    )  # fmt: skip
+    order = front_to_back(ellipses)
+    capacity = _FIRST_GUESS_BLENDS_PER_PIXEL * cameras.width * cameras.height
+    while True:
+        pixels, splats = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
+        weights = np.empty(capacity, np.float32)
+        left = np.ones((cameras.height, cameras.width), np.float32)
+        count = collect_weights(
+            order, ellipses.means2d, ellipses.conics, instant.opacities, left, pixels, splats, weights
+        )
+        if count <= capacity:
+            break
+        capacity = count
+    target = clip.frames[frame].reshape(-1, 3).astype(np.float32) / np.float32(255.0)
+    return View(pixels[:count].copy(), instant.indices[splats[:count]].astype(np.int32), weights[:count].copy(), target)
+
+
+def refit_colors(colors: np.ndarray, views: list[View], steps: int) -> np.ndarray:
+    """Colours (N, 3) after `steps` steps from `colors`, within [0, 1]; unseen splats keep theirs."""
+    colors = np.ascontiguousarray(colors, np.float32).copy()
+    seen = splat_weights(views, len(colors))
+    change = np.zeros_like(colors)
+    for _ in range(steps):
+        change[:] = 0.0
+        for view in views:
+            _add_lacking(view.pixels, view.splats, view.weights, view.target, colors, change)
+        known = seen > _MIN_WEIGHT
+        colors[known] += np.float32(_OVERRELAXATION) * change[known] / seen[known, None]
+        np.clip(colors, 0.0, 1.0, out=colors)
+    return colors
+
+
+def splat_weights(views: list[View], count: int) -> np.ndarray:
+    """Sum of each splat's weights over all pixels of `views`, (N,) float32: how much of the clip it paints."""
+    total = np.zeros(count, np.float64)
+    for view in views:
+        total += np.bincount(view.splats, view.weights, count)
+    return total.astype(np.float32)
+
+
+@njit(cache=True, nogil=True)
+def _add_lacking(
+    pixels: np.ndarray,
+    splats: np.ndarray,
+    weights: np.ndarray,
+    target: np.ndarray,
+    colors: np.ndarray,
+    change: np.ndarray,
+) -> None:
+    lacking = target.copy()
+    covered = np.zeros(target.shape[0], np.float32)
+    for n in range(pixels.shape[0]):
+        p, g, w = pixels[n], splats[n], weights[n]
+        covered[p] += w
+        for k in range(3):
+            lacking[p, k] -= w * colors[g, k]
+    for p in range(target.shape[0]):
+        scale = np.float32(1.0) / max(covered[p], np.float32(0.05))
+        for k in range(3):
+            lacking[p, k] *= scale
+    for n in range(pixels.shape[0]):
+        p, g, w = pixels[n], splats[n], weights[n]
+        for k in range(3):
+            change[g, k] += w * lacking[p, k]
