@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, select, update
 
 from service.ids import JobId
-from service.store.catalogue import segments
-from service.work.job import Job, JobKind, JobRequest, JobState
+from service.store.catalogue import assets
+from service.work.job import Job, JobRequest, JobState
 from service.work.schema import (
     job_of,
     job_with,
@@ -135,18 +135,17 @@ def _differs(row: RowMapping, request: JobRequest) -> bool:
 
 
 def _to_queue_again(connection: Connection, existing: dict[str, RowMapping]) -> list[str]:
-    """Cancelled jobs, and those whose segment has been evicted since they were done."""
-    done = {
-        row["target"]: key
+    """Cancelled jobs, and done ones of whose assets one has been evicted since."""
+    made = {
+        key: {asset["asset"] for asset in json.loads(row["result"]).get("assets", ())}
         for key, row in existing.items()
-        if row["state"] == JobState.DONE and row["kind"] == JobKind.CONTENT
+        if row["state"] == JobState.DONE
     }
-    for some in _batches(sorted(done)):
-        kept = select(segments.c.segment_id).where(segments.c.segment_id.in_(some), segments.c.scene_id.is_not(None))
-        for target in connection.execute(kept).scalars():
-            done.pop(target)
+    kept: set[str] = set()
+    for some in _batches(sorted(set().union(*made.values()))):
+        kept |= set(connection.execute(select(assets.c.asset).where(assets.c.asset.in_(some))).scalars())
     cancelled = [key for key, row in existing.items() if row["state"] == JobState.CANCELLED]
-    return cancelled + list(done.values())
+    return cancelled + [key for key, files in made.items() if not files <= kept]
 
 
 def _payload_text(request: JobRequest) -> str:

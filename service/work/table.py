@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, select
 
 from service.clock import Clock
 from service.errors import InvalidInput, NotApplicable, NotFound
@@ -45,7 +45,7 @@ class JobTable:
 
         By request id: new ones are queued; queued and running ones take the request's rank, deadline and
         waiters (their version stays: it is no news to who submits) and are wanted again if they were asked
-        to stop; cancelled ones are queued again with their checkpoint, done ones only if their segment has
+        to stop; cancelled ones are queued again with their checkpoint, done ones only if something they made has
         been evicted; dead ones stay dead. The payload is that of the first request.
         """
         if not requests:
@@ -198,15 +198,23 @@ class JobTable:
                 found.setdefault((JobKind(row.kind), Quality(row.quality)), []).append(row.spent_s)
         return {key: statistics.median(values) for key, values in found.items()}
 
+    def delete(self, job_id: JobId) -> None:
+        """Forget a job that has ended; what it made and its usage stay. Raises NotFound, NotApplicable."""
+        with write(self._engine) as connection:
+            state = connection.execute(select(jobs.c.state).where(jobs.c.job_id == job_id).with_for_update()).scalar()
+            if state is None:
+                raise NotFound(f"no job {job_id}", reason="JOB_NOT_FOUND")
+            if state not in _ENDED:
+                raise NotApplicable(f"job {job_id} is {JobState(state).name}; cancel it before it is deleted")
+            _forget(connection, [job_id])
+
     def prune(self, older_than_s: float = KEEP_ENDED_S) -> int:
         """How many jobs were deleted that ended more than `older_than_s` ago. Usage is kept."""
         with write(self._engine) as connection:
             before = jobs.c.finish_s < self._clock() - older_than_s
             old = connection.execute(select(jobs.c.job_id).where(jobs.c.state.in_(_ENDED), before)).scalars().all()
             for start in range(0, len(old), submission.BATCH):
-                some = old[start : start + submission.BATCH]
-                for table in (payloads, checkpoints, jobs):
-                    connection.execute(delete(table).where(table.c.job_id.in_(some)))
+                _forget(connection, old[start : start + submission.BATCH])
             return len(old)
 
     def _select(self, query: Any) -> Sequence[Job]:
@@ -216,3 +224,8 @@ class JobTable:
 
 def _spent(spent_s: float | None) -> dict[str, Any]:
     return {} if spent_s is None else {"spent_s": spent_s}
+
+
+def _forget(connection: Connection, job_ids: Sequence[str]) -> None:
+    for table in (payloads, checkpoints, jobs):
+        connection.execute(delete(table).where(table.c.job_id.in_(job_ids)))

@@ -367,6 +367,18 @@ def test_prune_forgets_ended_jobs_and_keeps_usage(table: JobTable, clock: FakeCl
     assert usage_count(engine) == 1
 
 
+def test_only_ended_jobs_can_be_deleted(table: JobTable, engine: Engine) -> None:
+    job = table.submit([request("a")])[0]
+    with pytest.raises(NotApplicable, match="QUEUED"):
+        table.delete(job.job_id)
+    claimed = claim(table)
+    table.complete(claimed, result_for(claimed))
+    table.delete(job.job_id)
+    with pytest.raises(NotFound):
+        table.delete(job.job_id)
+    assert usage_count(engine) == 1
+
+
 def complete_for(table: JobTable, name: str, *sessions: str) -> None:
     table.submit([request(name, 0.0, *sessions)])
     claimed = claim(table)

@@ -1,0 +1,35 @@
+"""What only POSIX systems can do. The one place that needs it; on other systems its functions do nothing (untried)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+
+_PR_SET_PDEATHSIG = 1
+
+
+def end_with_parent(parent_pid: int) -> None:
+    """Make Linux send SIGTERM to this process when the process `parent_pid` that started it ends.
+
+    Elsewhere, and where the kernel refuses, `parent_is_gone` is all there is.
+    """
+    if sys.platform != "linux" or parent_is_gone(parent_pid):
+        return
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+
+
+def parent_is_gone(parent_pid: int) -> bool:
+    """Whether another process than `parent_pid` is the parent now; never where `parent_pid` is 0."""
+    return parent_pid != 0 and os.getppid() != parent_pid
+
+
+def peak_memory_bytes() -> int:
+    """The most memory that this process has had resident; 0 where nobody can say."""
+    if sys.platform == "win32":
+        return 0
+    import resource  # noqa: PLC0415 (not on Windows)
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
