@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Int64
 
-from recon.spherical_harmonics import SH_C0
+from recon.export.color import display_of_sh0
 from recon.scene import TEMPORAL_CUTOFF, Scene4D
 
 
@@ -51,7 +51,7 @@ def scene_at(scene: Scene4D, time_s: float) -> Instant:
     means = scene.means[indices] + scene.velocities[indices] * elapsed
     logits = scene.logit_opacities[indices].astype(np.float64)
     opacities = factor[indices] / (1.0 + np.exp(-logits))
-    colors = np.maximum(0.5 + SH_C0 * scene.sh0[indices, 0], 0.0)
+    colors = np.maximum(display_of_sh0(scene.sh0[indices, 0]), 0.0)
     return Instant(
         indices,
         means.astype(np.float32),

@@ -55,7 +55,7 @@ class Scene4D:
     @property
     def is_static(self) -> np.ndarray:
         """True where a splat neither moves nor fades, (N,)."""
-        return np.isinf(self.time_widths)
+        return np.asarray(np.isinf(self.time_widths))
 
 
 _TAILS: dict[str, tuple[int, ...]] = {

@@ -9,7 +9,7 @@ from recon.errors import InvalidScene
 _LIMITS: dict[str, tuple[float, float]] = {
     "cell_footprints": (0.25, 8.0),
     "spread_footprints": (0.2, 2.0),
-    "window_frames": (1, 64),
+    "window_frames": (1, 3),
     "color_rounds": (0, 100),
     "color_steps": (1, 1000),
     "fill_margin": (0.0, 1.0),
@@ -24,7 +24,7 @@ class ReconSettings:
     Attributes:
         cell_footprints: edge of a merge cell, in pixel footprints (one pixel's size at the surface).
         spread_footprints: standard deviation of a splat along the surface, in pixel footprints.
-        window_frames: frames from one motion window's centre to the next.
+        window_frames: frames from one motion window's centre to the next, at most 3: a window sees one frame each way.
         color_rounds: rounds of the colour refit; each is one stage, at whose end a job can be preempted.
         color_steps: steps of one round.
         fill_margin: how far beyond the picture's border surfaces are continued, in picture widths.
@@ -37,8 +37,8 @@ class ReconSettings:
     cell_footprints: float = 0.9
     spread_footprints: float = 0.45
     window_frames: int = 1
-    color_rounds: int = 4
-    color_steps: int = 30
+    color_rounds: int = 3
+    color_steps: int = 10
     fill_margin: float = 0.2
     max_blends: int = 20_000_000
 
@@ -51,7 +51,7 @@ class ReconSettings:
     @classmethod
     def draft(cls) -> ReconSettings:
         """Settings for a scene that is ready soon: coarser cells and one short colour round."""
-        return cls(cell_footprints=1.3, spread_footprints=0.6, window_frames=2, color_rounds=1, color_steps=12)
+        return cls(cell_footprints=1.3, spread_footprints=0.6, window_frames=2, color_rounds=1, color_steps=8)
 
     @classmethod
     def full(cls) -> ReconSettings:

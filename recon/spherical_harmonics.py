@@ -33,7 +33,7 @@ def sh_basis(degree: int, directions: Float[np.ndarray, "N 3"]) -> Float[np.ndar
             1.445305721320277 * z * (x * x - y * y),
             -0.5900435899266435 * x * (x * x - 3 * y * y),
         ]
-    return np.stack(columns, axis=1)
+    return np.asarray(np.stack(columns, axis=1))
 
 
 def sh_colors(
@@ -43,4 +43,4 @@ def sh_colors(
     unit = directions / np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), 1e-12)
     basis = sh_basis(degree, unit)
     colors = 0.5 + np.einsum("nk,nkc->nc", basis, coefficients[:, : basis.shape[1]])
-    return np.maximum(colors, 0.0)
+    return np.asarray(np.maximum(colors, 0.0))

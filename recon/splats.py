@@ -7,8 +7,8 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 from jaxtyping import Float32
 
+from recon.export.color import sh0_of_display
 from recon.scene import Scene4D
-from recon.spherical_harmonics import SH_C0
 
 OPACITY_MAX = 0.985
 
@@ -77,7 +77,7 @@ def scene_of(splats: Splats, duration_s: float) -> Scene4D:
         quats=quats,
         log_scales=np.log(scales),
         logit_opacities=np.log(opacities / (1.0 - opacities)).astype(np.float32),
-        sh0=((splats.colors - 0.5) / SH_C0).astype(np.float32)[:, None],
+        sh0=sh0_of_display(splats.colors)[:, None],
         shN=np.zeros((len(splats), 0, 3), np.float32),
         velocities=splats.velocities,
         time_centers=splats.time_centers,

@@ -1,0 +1,78 @@
+"""PLY: one instant of a scene as the binary 3DGS file that every splat viewer and editor opens.
+
+Values are stored as 3DGS stores them: log scales, logit opacities, quaternions w,x,y,z, SH coefficients (all of
+red, then green, then blue), axes x right, y down, z forward. Motion does not fit into that format; `.4dgs` holds it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import gsply
+import numpy as np
+
+from recon.errors import InvalidScene, UnreadableScene
+from recon.export.atomic import write_atomically
+from recon.instant import scene_at
+from recon.scene import Scene4D
+
+_OPACITY_EDGE = 1e-4
+
+
+def encode_ply(scene: Scene4D, time_s: float = 0.0) -> bytes:
+    """The PLY file of the splats that are visible at `time_s` scene seconds, where they are then."""
+    instant = scene_at(scene, time_s)
+    rest = scene.shN[instant.indices].transpose(0, 2, 1).reshape(len(instant.indices), -1)
+    opacities = np.clip(instant.opacities.astype(np.float64), _OPACITY_EDGE, 1.0 - _OPACITY_EDGE)
+    columns = {
+        ("x", "y", "z"): instant.means,
+        ("f_dc_0", "f_dc_1", "f_dc_2"): scene.sh0[instant.indices, 0],
+        tuple(f"f_rest_{i}" for i in range(rest.shape[1])): rest,
+        ("opacity",): np.log(opacities / (1.0 - opacities))[:, None],
+        ("scale_0", "scale_1", "scale_2"): scene.log_scales[instant.indices],
+        ("rot_0", "rot_1", "rot_2", "rot_3"): instant.quats,
+    }
+    header = ["ply", "format binary_little_endian 1.0", f"element vertex {len(instant.indices)}"]
+    header += [f"property float {name}" for names in columns for name in names]
+    table = np.concatenate(list(columns.values()), axis=1).astype("<f4")
+    return "\n".join([*header, "end_header", ""]).encode("ascii") + table.tobytes()
+
+
+def write_ply(scene: Scene4D, path: Path, time_s: float = 0.0) -> int:
+    """Write the scene at `time_s` to `path` (all or nothing); returns the number of bytes."""
+    return write_atomically(path, encode_ply(scene, time_s))
+
+
+def read_ply(path: Path) -> Scene4D:
+    """The still scene in a 3DGS PLY file, plain or compressed, read by PyPI `gsply`.
+
+    Raises:
+        UnreadableScene: no such file, not a 3DGS PLY, or cut short; the message names the file.
+    """
+    try:
+        data = gsply.plyread(path)
+        count = len(data.means)
+        return Scene4D(
+            means=_floats(data.means),
+            quats=_unit(_floats(data.quats)),
+            log_scales=_floats(data.scales),
+            logit_opacities=_floats(data.opacities).reshape(count),
+            sh0=_floats(data.sh0).reshape(count, 1, 3),
+            shN=_floats(data.shN).reshape(count, -1, 3) if count else np.zeros((0, 0, 3), np.float32),
+            velocities=np.zeros((count, 3), np.float32),
+            time_centers=np.zeros(count, np.float32),
+            time_widths=np.full(count, np.inf, np.float32),
+            time_starts=np.full(count, -np.inf, np.float32),
+            time_ends=np.full(count, np.inf, np.float32),
+            duration_s=0.0,
+        )
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, InvalidScene) as error:
+        raise UnreadableScene(f"{path}: not a readable 3DGS PLY file ({error})") from error
+
+
+def _floats(values: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(values, np.float32)
+
+
+def _unit(quats: np.ndarray) -> np.ndarray:
+    return quats / np.maximum(np.linalg.norm(quats, axis=1, keepdims=True), np.float32(1e-12))
