@@ -80,7 +80,7 @@ def train_vae(
     stores: tuple[ClipStore, ClipStore],
     resume: bool,
     use_clips: int,
-    config: VaeConfig = VAE_CONFIG,
+    config: VaeConfig,
     on_progress: OnProgress | None = None,
 ) -> dict[str, float]:
     """Train on the first `use_clips` of (train, held out), write `plan.out / "vae.safetensors"`, return the figures.

@@ -55,13 +55,13 @@ def train_vae_command(
 
         narthex train vae --out runs/vae-1 --minutes 12 --resume --json
     """
-    from model.train.vae import train_vae
+    from model.train.vae import VAE_CONFIG, train_vae
 
     plan = _plan(out, minutes, steps, peak_rate=1.5e-3, decay_share=0.7, threads=threads)
     stores = _stores(clips_dir, clips, held_out)
     with _bar("vae", quiet=as_json) as report:
         used = min(use_clips, clips)
-        figures = train_vae(plan, stores, resume, used, on_progress=lambda share, line: report(share, _figures(line)))
+        figures = train_vae(plan, stores, resume, used, VAE_CONFIG, lambda share, line: report(share, _figures(line)))
     _finish(out, figures, as_json)
 
 
