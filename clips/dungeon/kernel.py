@@ -154,7 +154,7 @@ def _render_frames(digest: str) -> Callable[..., None]:
                     d = _direction(pose, K, x, y)
                     t, code = nearest(packed.cells, packed.prims, cell, o, d)
                     moving = code == 18
-                    # Faces are filtered by their mip levels: where one fills the pixel, one ray in the middle is enough.
+                    # Faces are filtered by mip levels: where one fills the pixel, one ray in its middle is enough.
                     one_face = code < 18 and code != panel_code
                     if one_face and code == left and code == above and code == below and code == corners[column]:
                         red, green, blue = _shade(packed, t, code, o, d, 1.0 / K[0, 0])

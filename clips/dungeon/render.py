@@ -79,7 +79,7 @@ def _start_cells(cells: Float64[np.ndarray, "3 6"], cameras: Cameras) -> Int64[n
     inside[:, 1] |= in_opening & ((z == cells[1, 4]) | (z == cells[1, 5]))
     outside = np.flatnonzero(~inside.any(axis=1))
     if len(outside):
-        where = np.round(cameras.positions[outside[0]], 3).tolist()
+        where = (np.round(cameras.positions[outside[0]], 3) + 0.0).tolist()
         raise InvalidCameras(
             f"cameras must stand in the room, the doorway or the antechamber; frames {outside[:8].tolist()} "
             f"do not, the first is at {where} m"

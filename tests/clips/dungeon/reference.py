@@ -96,8 +96,8 @@ def _march(p, o, d):
     near = np.flatnonzero((np.linalg.norm(o + middle[:, None] * d - p[1:4], axis=1) < p[13]) & (middle > 0))
     if len(near) == 0:
         return depth
-    d, start, step = d[near], (middle - reach)[near], 2 * reach[near] / 300
-    inside = np.stack([_implicit(p, o + (start + k * step)[:, None] * d) < 0 for k in range(301)], axis=1)
+    d, start, step = d[near], (middle - reach)[near], 2 * reach[near] / 500
+    inside = np.stack([_implicit(p, o + (start + k * step)[:, None] * d) < 0 for k in range(501)], axis=1)
     hit = inside.any(axis=1)
     low = start + (inside.argmax(axis=1) - 1) * step
     high = low + step
@@ -138,7 +138,7 @@ def _shade_face(packed, cell, face, p, d, pixel_m):
             gap = np.minimum(p[:, axis] - packed.cells[cell, 2 * axis], packed.cells[cell, 2 * axis + 1] - p[:, axis])
             corner *= 1 - 0.42 / (1 + np.maximum(gap, 0) / 0.28) ** 2
     if cell == 0:
-        lit = corner * (0.16 + 0.5 / (1 + 0.35 * ((p + [0, 2.6, 2.4]) ** 2).sum(axis=1)))
+        lit = corner * (0.16 + 0.5 / (1 + 0.35 * ((p - np.array([0, -2.6, -2.4])) ** 2).sum(axis=1)))
         spill = np.zeros(len(p))
         if face == 3:
             spill = 2.5 * np.maximum(0, 1 + p[:, 2] / 2.2) * np.maximum(0, 1 - np.abs(p[:, 0]) / 1.8)

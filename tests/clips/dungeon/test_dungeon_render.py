@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.clips.dungeon.reference import reference_frame
 
 from clips.camera_path import CameraPath, PathKind
 from clips.cameras import Cameras, intrinsics, look_at
@@ -14,6 +13,7 @@ from clips.dungeon.packing import ANTECHAMBER, DOOR_HALF_WIDTH_M, WALL_THICKNESS
 from clips.dungeon.render import render_clip, render_sample
 from clips.dungeon.scene import object_positions, sample_room
 from clips.errors import InvalidCameras, InvalidClip
+from tests.clips.dungeon.reference import reference_frame
 
 # Every light, prop, shape and motion, from inside, from the threshold and from far outside.
 CASES = [
@@ -21,7 +21,13 @@ CASES = [
     (Light.MOONLIGHT, Prop.CRATE, Shape.CUBE, Motion.HOVER, CameraPath(PathKind.ORBIT, start_z_m=0.5, angle_deg=35)),
     (Light.DAYLIGHT, Prop.PILLAR, Shape.CRYSTAL, Motion.SLIDE, CameraPath(PathKind.PAN, angle_deg=-80)),
     (Light.EMBER, Prop.ALTAR, Shape.CONE, Motion.ORBIT, CameraPath(start_z_m=-1.6)),
-    (Light.WITCHLIGHT, Prop.OBELISK, Shape.CUBE, Motion.STILL, CameraPath(PathKind.PAN, start_z_m=-0.15, angle_deg=180)),
+    (
+        Light.WITCHLIGHT,
+        Prop.OBELISK,
+        Shape.CUBE,
+        Motion.STILL,
+        CameraPath(PathKind.PAN, start_z_m=-0.15, angle_deg=180),
+    ),
     (Light.TORCHLIGHT, Prop.NONE, Shape.CONE, Motion.BOUNCE, CameraPath(PathKind.STILL, start_z_m=-4.0)),
 ]
 
@@ -29,12 +35,12 @@ CASES = [
 @pytest.mark.parametrize(("light", "prop", "shape", "motion", "path"), CASES)
 def test_the_fast_caster_agrees_with_the_plain_one(light, prop, shape, motion, path) -> None:
     room = sample_room(5, light=light, prop=prop, shape=shape, motion=motion)
-    cameras = path.cameras(3, 64, 44)
+    cameras = path.cameras(3, 48, 34)
     times = np.array([0.0, 0.4, 0.8])
     clip = render_clip(room, cameras, times)
     rgb, depth, code = reference_frame(room, cameras, 2, 0.8)
     same = np.abs(clip.depth[2] / depth - 1) < 1e-5
-    assert same.mean() > 0.999  # grazing rays may fall between the plain caster's samples
+    assert same.mean() > 0.997  # grazing rays may fall between the plain caster's samples
     error = np.abs(clip.frames[2].astype(float) - rgb)
     assert error.mean() < 1.0, error.mean()
     assert np.percentile(error, 99) < 9.0
@@ -66,7 +72,7 @@ def test_samples_are_whole_clips_with_their_caption() -> None:
         assert sample.clip.frames.shape == (5, 32, 48, 3)
         assert sample.clip.fps == pytest.approx(4.0)
         assert sample.clip.caption == caption(sample.room)
-        assert 0.05 < sample.clip.depth.min() and sample.clip.depth.max() < 14.0
+        assert sample.clip.depth.min() > 0.05 and sample.clip.depth.max() < 14.0
         assert sample.clip.frames.std() > 8.0, "a flat picture teaches nothing"
 
 
@@ -124,11 +130,8 @@ def test_the_object_is_seen_where_its_centre_projects() -> None:
         # A sphere's outline is an ellipse whose middle lies a little outwards of its centre.
         assert columns.mean() + 0.5 == pytest.approx(column, abs=1.0)
         assert rows.mean() + 0.5 == pytest.approx(row, abs=1.0)
-        nearest_m = z - SHAPE_RADIUS * room.object_size_m
+        nearest_m = z - room.object_size_m
         assert clip.depth[frame][clip.motion_mask[frame]].min() == pytest.approx(nearest_m, rel=0.03)
-
-
-SHAPE_RADIUS = 1.0
 
 
 def test_walls_are_where_the_room_says() -> None:
@@ -165,11 +168,9 @@ def test_from_outside_one_sees_the_front_wall_beside_the_gate() -> None:
 def test_cameras_outside_of_everything_are_refused_with_their_frames() -> None:
     room = sample_room(1)
     walk = CameraPath(start_z_m=4.0, distance_m=5.0).cameras(3, 16, 12)
-    with pytest.raises(InvalidCameras, match=r"frames \[2\] do not, the first is at \[0.0, -1.5, 9.0\]"):
+    with pytest.raises(InvalidCameras, match=r"frames \[1, 2\] do not, the first is at \[0.0, -1.5, 6.5\]"):
         render_clip(room, walk, np.arange(3.0))
-    inside_a_wall = Cameras(
-        look_at(np.array([1.5, -1.0, -0.1]), np.array([1.5, -1.0, 3.0]))[None], walk.Ks[:1], 16, 12
-    )
+    inside_a_wall = Cameras(look_at(np.array([1.5, -1.0, -0.1]), np.array([1.5, -1.0, 3.0]))[None], walk.Ks[:1], 16, 12)
     with pytest.raises(InvalidCameras, match="doorway"):
         render_clip(room, inside_a_wall, np.array([0.0]))
 
