@@ -119,7 +119,7 @@ class NarthexServer:
         self._door = Door(Doorkeeper(config.auth.server_keys, secret, clock))
         self._readers = ThreadPoolExecutor(READER_THREADS, thread_name_prefix="assets")
         self._play = PlayService(self._door, self.director, clock, WatchSettings(config.server.watch_write_timeout_s))
-        self._health = health.aio.HealthServicer()
+        self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._model = model
         self._clock = clock
         self._grpc: grpc.aio.Server | None = None

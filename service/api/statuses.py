@@ -149,16 +149,17 @@ def _duration(seconds: float) -> Duration:
 
 
 def _cut(text: str, characters: int) -> str:
-    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+    """At most `characters` of `text`, in which lone surrogates, that protobuf cannot carry, have become "?"."""
+    kept = text if len(text) <= characters else f"{text[: characters - 1]}…"
+    return kept.encode(errors="replace").decode()
 
 
 def _cut_bytes(text: str, limit: int) -> str:
-    """`text` with at most `limit` bytes as grpc-message sends it: three for every byte that is not ASCII."""
-    while True:
-        over = sum(1 if " " <= letter <= "~" else 3 * len(letter.encode(errors="replace")) for letter in text) - limit
-        if over <= 0:
-            return text
-        text = _cut(text, max(1, len(text) - max(2, over // 9)))
+    """`text` with at most `limit` bytes as grpc-message sends it: three for every byte that is not printable ASCII."""
+    kept = _cut(text, limit)
+    while (over := sum(1 if " " <= letter <= "~" else 3 * len(letter.encode()) for letter in kept) - limit) > 0:
+        kept = _cut(kept, len(kept) - max(1, over // 12))
+    return kept
 
 
 def _upper_snake(name: str) -> str:
