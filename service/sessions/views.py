@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
-from service.ids import GateId, PlayerId, SceneId, SegmentId, SessionId, WorldId
+from service.ids import GateId, PlayerId, SessionId, WorldId
 from service.play.event import ChainSnapshot
 from service.quality import Quality
-from service.store.catalogue import AssetRecord
+from service.store.records import AssetRecord, ContentRef
 from service.work.job import JobState
 from service.worlds.world import World
 
@@ -36,17 +36,6 @@ class ClientProfile:
     max_splats: int = 0
     max_bytes: int = 0
     bandwidth_bps: int = 0
-
-
-@dataclass(frozen=True)
-class ContentRef:
-    """What a save game keeps of content: bare ids."""
-
-    world: WorldId
-    gate: GateId
-    segment: SegmentId
-    scene: SceneId
-    quality: Quality
 
 
 @dataclass(frozen=True)

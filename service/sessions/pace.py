@@ -1,0 +1,73 @@
+"""WorkPace: how long work takes, learned from the beats of jobs that were done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from service.quality import Quality
+from service.work.job import Job, JobKind, JobState
+
+WEIGHT = 0.3
+"""How much one job counts against all before it."""
+
+JOBS_FOLLOWED = 1024
+
+
+@dataclass
+class _Kind:
+    """Mean seconds of whole jobs and, by the stage a chunk belongs to, of one chunk; and the way through stages."""
+
+    total_s: float | None = None
+    chunk_s: dict[str, float] = field(default_factory=dict)
+    stages: dict[int, str] = field(default_factory=dict)
+
+
+@dataclass
+class _Followed:
+    chunks_done: int
+    spent_s: float
+
+
+class WorkPace:
+    """Seconds a chunk by kind, quality and stage. Feed it every change of every job, in order."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[tuple[JobKind, Quality], _Kind] = {}
+        self._followed: dict[str, _Followed] = {}
+
+    def observe(self, job: Job) -> None:
+        """Learn from one change of a job."""
+        kind = self._kinds.setdefault((job.request.kind, job.request.quality), _Kind())
+        before = self._followed.get(job.job_id)
+        if job.state is JobState.RUNNING:
+            if before is not None and job.chunks_done > before.chunks_done and job.spent_s > before.spent_s:
+                each_s = (job.spent_s - before.spent_s) / (job.chunks_done - before.chunks_done)
+                kind.chunk_s[job.stage] = _mean(kind.chunk_s.get(job.stage), each_s)
+                kind.stages.update(dict.fromkeys(range(before.chunks_done, job.chunks_done), job.stage))
+            self._followed[job.job_id] = _Followed(job.chunks_done, job.spent_s)
+        elif before is not None or job.state is JobState.DONE:
+            self._followed.pop(job.job_id, None)
+        if job.state is JobState.DONE and job.spent_s > 0:
+            kind.total_s = _mean(kind.total_s, job.spent_s)
+        while len(self._followed) > JOBS_FOLLOWED:
+            self._followed.pop(next(iter(self._followed)))
+
+    def left_s(self, job: Job) -> float:
+        """Seconds of work that are left of a job; 0 where nothing was measured yet or nothing is left."""
+        if job.state not in (JobState.QUEUED, JobState.RUNNING):
+            return 0.0
+        kind = self._kinds.get((job.request.kind, job.request.quality), _Kind())
+        if job.chunks_total == 0:
+            return kind.total_s or 0.0
+        ahead = range(job.chunks_done, job.chunks_total)
+        default_s = job.spent_s / job.chunks_done if job.chunks_done else (kind.total_s or 0.0) / job.chunks_total
+        return sum(kind.chunk_s.get(kind.stages.get(chunk, ""), default_s) for chunk in ahead)
+
+    def whole_s(self, kind: JobKind, quality: Quality) -> float:
+        """Mean seconds of a whole job; 0 before the first was done."""
+        known = self._kinds.get((kind, quality))
+        return (known.total_s or 0.0) if known else 0.0
+
+
+def _mean(known: float | None, new: float) -> float:
+    return new if known is None else known + WEIGHT * (new - known)
