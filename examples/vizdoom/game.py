@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,7 +75,8 @@ class Game:
         self._game = _configured(wad, seed, width, height)
         self._tick = 0
         try:
-            self._game.init()
+            with contextlib.chdir(self._folder.name):  # ViZDoom leaves a folder where it is started
+                self._game.init()
         except Exception:
             self._folder.cleanup()
             raise

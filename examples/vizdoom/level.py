@@ -18,8 +18,9 @@ from examples.vizdoom.wad import Paint, Point, Room, Thing, Value, pwad, textmap
 
 MAP_NAME = "MAP01"
 UNITS_PER_M = 28.0
-DOOR_WIDTH = 96
-DOOR_HEIGHT = 80
+# Width and height of the doorway that the procedural rooms have, so that both frames meet: 2.0 m, 2.36 m.
+DOOR_WIDTH = 56
+DOOR_HEIGHT = 66
 WALL_Y = 256
 DOOR_SPEED = 24
 
@@ -39,16 +40,12 @@ class Doorway:
     Attributes:
         gate: id of the gate in world.yaml.
         x, y: middle of the threshold on the floor, map units; one looks north through the door.
-        key: object name by which the game lists the key that opens it.
-        chain, fetch, open: ids of the gate's chain and of its tasks.
-        front_y: where the wall of the hall stands; the opening is `width` wide there.
+        front_y: where the wall of the hall stands; the opening there is `width` wide and `height` high.
     """
 
     gate: str
     x: float
     y: float
-    key: str
-    chain: str
     front_y: float = float(WALL_Y)
     width: float = float(DOOR_WIDTH)
     height: float = float(DOOR_HEIGHT)
@@ -61,12 +58,12 @@ class Doorway:
 
 RED_X, BLUE_X = -144, 144
 DOORWAYS = {
-    "red_gate": Doorway("red_gate", RED_X, WALL_Y + 32, "RedSkull", "red_door"),
-    "blue_gate": Doorway("blue_gate", BLUE_X, WALL_Y + 32, "BlueSkull", "blue_door"),
+    "red_gate": Doorway("red_gate", RED_X, WALL_Y + 32),
+    "blue_gate": Doorway("blue_gate", BLUE_X, WALL_Y + 32),
 }
 KEYS: dict[str, Point] = {"RedSkull": (-640, -176), "BlueSkull": (-864, -176), "YellowSkull": (912, -352)}
 START: Point = (0, -112)
-PLATE = [(BLUE_X - 40, 112), (BLUE_X + 40, 112), (BLUE_X + 40, 152), (BLUE_X - 40, 152)]
+PLATE = [(BLUE_X - 32, 144), (BLUE_X + 32, 144), (BLUE_X + 32, 184), (BLUE_X - 32, 184)]
 
 
 def level() -> bytes:
@@ -110,7 +107,7 @@ def _things() -> list[Thing]:
     things += [Thing(RED_SKULL, *KEYS["RedSkull"]), Thing(BLUE_SKULL, *KEYS["BlueSkull"])]
     things.append(Thing(YELLOW_SKULL, *KEYS["YellowSkull"]))
     for x, torch in ((RED_X, RED_TORCH), (BLUE_X, BLUE_TORCH)):
-        things += [Thing(torch, x - 92, WALL_Y - 20), Thing(torch, x + 92, WALL_Y - 20)]
+        things += [Thing(torch, x - 66, WALL_Y - 14), Thing(torch, x + 66, WALL_Y - 14)]
     things += [Thing(STONE_COLUMN, x, y) for x in (-292, 292) for y in (-132,)]
     things += [Thing(CANDELABRA, -712, -248), Thing(CANDELABRA, -712, 24), Thing(CANDELABRA, 216, -392)]
     things += [Thing(CANDLE, -640, -200), Thing(CANDLE, 912, -376), Thing(CANDELABRA, 0, 232)]
@@ -137,8 +134,8 @@ def _door(x: int, lock: int, jamb: str) -> list[Paint]:
     half, front = DOOR_WIDTH // 2, WALL_Y
     use: dict[str, Value] = {"special": DOOR_LOCKED_RAISE, "arg1": DOOR_SPEED, "arg3": lock}
     use |= {"playeruse": True, "repeatspecial": True}
-    leaf = Paint((x - half, front + 16), (x + half, front + 16), "BIGDOOR6", 16, 0, use)
-    back = Paint((x - half, front + 32), (x + half, front + 32), "BIGDOOR6", 16, 0)
+    leaf = Paint((x - half, front + 16), (x + half, front + 16), "BIGDOOR6", 36, 0, use)
+    back = Paint((x - half, front + 32), (x + half, front + 32), "BIGDOOR6", 36, 0)
     lintel = Paint((x - half, front), (x + half, front), "A-BRICK1")
     still: dict[str, Value] = {"dontpegbottom": True}
     inner = [

@@ -82,11 +82,11 @@ class Player:
 
     def _through_red_door(self) -> Hands:
         door = DOORWAYS["red_gate"]
-        yield from self._walk((door.x, 120), (door.x, 170))
+        yield from self._walk((door.x, 90), (door.x, 180))
         yield from self._turn_to(door.x, 1000)
         yield from self._think(0.8)
         yield from self._wait_until(self._red_is_full)
-        yield from self._walk((door.x, 244), speed=STROLL)
+        yield from self._walk((door.x, 236), speed=STROLL)
         yield from self._use()
         yield from self._look_into(door, seconds=1.2)
         yield from self._visit(door)
@@ -106,17 +106,17 @@ class Player:
 
     def _through_blue_door(self) -> Hands:
         door = DOORWAYS["blue_gate"]
-        yield from self._walk((150, -60), (door.x, 20))
+        yield from self._walk((150, -60), (door.x, 70))
         yield from self._turn_to(door.x, 1000)
         yield from self._think(0.6)
-        yield from self._walk((door.x, 132))
+        yield from self._walk((door.x, 180))
         yield from self._wait_until(self._blue_is_full)
         yield from self._look_into(door, seconds=2.0)
         yield from self._visit(door)
 
     def _visit(self, door: Doorway) -> Hands:
         """Walks in, looks to both sides, and comes out again."""
-        yield from self._walk((door.x, door.y + 60), speed=STROLL)
+        yield from self._walk((door.x, door.y + 46), speed=STROLL)
         for turn in (22.0, -44.0, 22.0):
             yield from self._turn_by(turn, TURN_DEG_PER_TICK / 4)
         yield from self._think(0.6)

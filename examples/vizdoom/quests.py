@@ -45,7 +45,7 @@ def _in_yellow_passage(state: GameState) -> bool:
 
 
 def _before_blue_door(state: GameState) -> bool:
-    return 72 < state.y < 240 and abs(state.x - DOORWAYS["blue_gate"].x) < 72
+    return 104 < state.y < 240 and abs(state.x - DOORWAYS["blue_gate"].x) < 56
 
 
 def _in_hall(state: GameState) -> bool:

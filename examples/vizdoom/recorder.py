@@ -30,7 +30,7 @@ from examples.vizdoom.level import DOORWAYS, UNITS_PER_M
 PICTURE_EVERY_TICKS = 2
 KEPT_BEFORE_OPENING = 70
 LONGEST_QUEUE = 64
-PORTRAIT_FROM_M = 3.4
+PORTRAIT_FROM_M = 3.6
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Recorder:
     """
 
     def __init__(self, folder: Path, world_file: str, echo: TextIO | None) -> None:
-        self._folder = folder
+        self._folder = folder = folder.resolve()
         self._echo = echo
         (folder / "frames").mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
