@@ -51,11 +51,9 @@ def accepted(chain: TaskChain, state: ChainState, played_s: float) -> ChainState
         return state
     if state.status is ChainStatus.COMPLETED:
         raise check.not_applicable(chain.chain, state.status, "it cannot be accepted")
-    tasks = {}
-    for task, before in state.tasks.items():
-        is_open = before.status in (TaskStatus.AVAILABLE, TaskStatus.STARTED)
-        tasks[task] = TaskState(TaskStatus.AVAILABLE, began_s=played_s) if is_open else before
-    return ChainState(ChainStatus.ACCEPTED, tasks, state.starts_reported)
+    locked = TaskState(TaskStatus.LOCKED)
+    tasks = {task: at if at.status is TaskStatus.COMPLETED else locked for task, at in state.tasks.items()}
+    return ChainState(ChainStatus.ACCEPTED, unlocked(chain, tasks, chain.tasks, played_s), state.starts_reported)
 
 
 def abandoned(chain: TaskChain, state: ChainState) -> ChainState:

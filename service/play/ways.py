@@ -144,7 +144,8 @@ def _kept_chance(ways: ChainWays, requirement: Requirement) -> float:
     """Chance that the player goes on to the end.
 
     The chain's chance of being abandoned, over the share of the way that is left (by p50); times the chance that
-    a player is still at it who takes as long as this one has: a task far beyond its p90 was probably left.
+    a player is still at it who takes as long as this one has (1 for one who has just begun): a task far beyond its
+    p90 was probably left. Of several tasks at once, the one that looks most alive counts.
     """
     all_s, left_s = 0.0, 0.0
     still = [0.0]
@@ -156,7 +157,7 @@ def _kept_chance(ways: ChainWays, requirement: Requirement) -> float:
         left_s += p50_s * (1.0 - at.fraction)
         if _is_running(ways.state, at):
             patience = durations.remaining(ways.chain.tasks[task].duration, at, ways.played_s).patience
-            still.append(patience * (1 - DRIFT) / (patience * (1 - DRIFT) + DRIFT))
+            still.append(patience / (patience * (1 - DRIFT) + DRIFT))
     at_it = max(still) if len(still) > 1 else 1.0
     kept = math.pow(1.0 - ways.chain.abandon_chance, left_s / all_s if all_s else 0.0)
     return float(kept * at_it)
