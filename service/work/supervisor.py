@@ -109,7 +109,7 @@ class WorkerSupervisor:
             slot.task = asyncio.create_task(self._keep_running(slot), name=slot.name)
 
     async def stop(self) -> None:
-        """Tell the workers to give their jobs back and wait until they are gone; those that take too long are killed."""
+        """Tell the workers to give their jobs back and wait until they are gone; late ones are killed."""
         self._stopping.set()
         tasks = [slot.task for slot in self._slots if slot.task is not None]
         for slot in self._slots:
