@@ -62,7 +62,7 @@ def reconstruction_figures(vae: Vae, clips: HeldOutClips, count: int) -> dict[st
             object_error.append(float(np.square(error[clips.mask[index]]).mean()))
     figures = {"psnr_db": float(np.mean(psnr)), "depth_abs_rel": float(np.mean(abs_rel))}
     if object_error:
-        figures["object_psnr_db"] = float(-10.0 * np.log10(np.mean(object_error)))
+        figures["object_psnr_db"] = float(-10.0 * np.log10(max(float(np.mean(object_error)), 1e-10)))
     return figures
 
 
