@@ -6,7 +6,7 @@ import statistics
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.play import durations
@@ -31,6 +31,7 @@ def test_a_fresh_task_has_its_p50_and_p90(p50_s, p90_s):
     assert not samples.flags.writeable
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 100), st.floats(1.2, 8), st.floats(0.01, 400))
 def test_conditioning_is_the_truncated_log_normal(p50_s, ratio, age_s):
     duration = Duration(p50_s, p50_s * ratio)
@@ -45,6 +46,7 @@ def test_conditioning_is_the_truncated_log_normal(p50_s, ratio, age_s):
         assert quantile(samples, share) == pytest.approx(expected, rel=0.03, abs=2e-3 * p50_s)
 
 
+@settings(deadline=None)
 @given(st.floats(0.1, 100), st.floats(1.01, 20), st.lists(st.floats(0, 1e5), min_size=2, max_size=6))
 def test_the_longer_it_has_taken_the_later_it_ends(p50_s, ratio, ages):
     sigma = spread(Duration(p50_s, p50_s * ratio))
@@ -53,6 +55,7 @@ def test_the_longer_it_has_taken_the_later_it_ends(p50_s, ratio, ages):
         assert (later >= earlier * (1 - 1e-4) - 1e-6).all()
 
 
+@settings(deadline=None)
 @given(st.floats(1e-3, 1e9), st.floats(0.01, 16), st.floats(0, 1e12))
 def test_samples_are_finite_and_not_negative_whatever_happened(median_s, sigma, age_s):
     samples = Remaining(median_s, sigma, age_s).samples_s(RANKS)
