@@ -151,16 +151,16 @@ def _surface(terms: list[_Term], index: int) -> tuple[str, str] | None:
 
 
 def _noun_after(terms: list[_Term], index: int) -> _Term | None:
-    """The noun that the adjective at `index` stands before: a head, prop, shape or material within reach."""
+    """The noun that the adjective at `index` stands before, within reach: a head, prop or shape, else a material."""
+    material = None
     for term in terms[index + 1 : index + 1 + _REACH]:
         if term.text in _CLAUSE_END or term.lemma in STOP_WORDS:
-            return None
-        if term.lemma in _HEADS or term.in_slot("prop", "shape", "wall", "floor", "light"):
-            further = None
-            if term.in_slot("wall", "floor"):
-                further = _noun_after(terms, terms.index(term, index + 1))
-            return further or term
-    return None
+            break
+        if term.lemma in _HEADS or term.in_slot("prop", "shape"):
+            return term
+        if material is None and term.in_slot("wall", "floor", "light"):
+            material = term
+    return material
 
 
 def _head_before(terms: list[_Term], index: int) -> str | None:

@@ -86,7 +86,8 @@ def test_a_second_word_for_a_slot_is_told_and_the_first_counts() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["石头房间", "каменная", "🙂🙂", "1234 %$#", "\x00\ufffd", "'''", "a" * 5000, "orb " * 25_000]
+    "text",
+    ["石头房间", "каменная", "🙂🙂", "1234 %$#", "\x00\ufffd", "'''", "a" * 5000, "orb " * 25_000, "oak " * 9_000],
 )
 def test_any_text_is_parsed_without_an_error(text: str) -> None:
     parsed = parse_prompt(text)
