@@ -12,7 +12,7 @@ from service.sessions.announcer import announcement, best_news
 from service.sessions.forecast_news import forecast_news
 from service.sessions.job_feed import JobFeed
 from service.sessions.journal import Journal
-from service.sessions.keeper import Keeper
+from service.sessions.keeper import Keeper, Outcome
 from service.sessions.live import LiveSession
 from service.sessions.planner import Planner
 from service.sessions.ready import ReadyIndex
@@ -57,6 +57,7 @@ class Foreman:
         self._clock = clock
         self._settings = settings
         self._dirty: set[SessionId] = set()
+        self._commits: list[asyncio.Future[Outcome]] = []
         self._plan_after_s = 0.0
         self._again_s = 0.0
         self._housekeeping_s = 0.0
@@ -78,7 +79,7 @@ class Foreman:
             self._planner.delivery.saw_ready(step.session, arrival.content, arrival.took_s)
 
     async def turn(self) -> None:
-        """Follow the jobs; plan where something changed or time has passed."""
+        """Follow the jobs; plan where something changed or time has passed. Returns when all of it is durable."""
         changed = await self._feed.poll()
         self._tell_work(changed)
         done = [SegmentId(job.request.target) for job in changed if job.state is JobState.DONE]
@@ -89,6 +90,7 @@ class Foreman:
             self._again_s = now_s + AGAIN_S
         if self._dirty and (done or now_s >= self._plan_after_s):
             await self._plan(now_s)
+        await self._settled()
         if now_s >= self._housekeeping_s:
             self._housekeeping_s = now_s + HOUSEKEEPING_S
             self._registry.drop_idle(self._settings.idle_unload_s)
@@ -155,9 +157,15 @@ class Foreman:
             self._commit(step)
 
     def _commit(self, step: Step) -> None:
-        # Nobody waits: a step that fails takes its session out of memory, and the next one starts from the table.
         if not step.is_empty:
-            self._keeper.commit(step)
+            self._commits.append(self._keeper.commit(step))
+
+    async def _settled(self) -> None:
+        # A step that fails takes its session out of memory, and the next one starts from the table: no more to do.
+        # Waiting here means that a slow disk slows the turns instead of gathering writes.
+        commits, self._commits = self._commits, []
+        for commit in commits:
+            await commit
 
     def _dropped(self, session: LiveSession) -> None:
         self._planner.forget(session.session_id)

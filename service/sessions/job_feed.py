@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -73,7 +74,7 @@ class JobFeed:
             told = self._told.setdefault(job.job_id, _Told(None, 0.0, waiting=False))
             told.waiting = True
             if told.state is not job.state:
-                told.time_s = now_s - TELL_EVERY_S
+                told.time_s = -math.inf
         due = {job_id for job_id, told in self._told.items() if told.waiting and now_s - told.time_s >= TELL_EVERY_S}
         jobs: dict[str, Job] = {job.job_id: job for job in (*self.live.values(), *changed)}
         for job_id in sorted(due):

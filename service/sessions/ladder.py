@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from clips.errors import ClipError
 from model.errors import ModelError
@@ -19,6 +19,9 @@ from service.worlds.world import World
 log = logging.getLogger(__name__)
 MADE = (Quality.DRAFT, Quality.FULL)
 """Qualities that a model makes."""
+
+BASES = 512
+"""Specs that are kept to make others from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +39,7 @@ class Ladders:
     def __init__(self, model: ModelInfo, size: int = 16_384) -> None:
         self._model = model
         self._size = size
+        self._bases: dict[tuple[str, str, GateId, Quality], SegmentSpec] = {}
         self._known: OrderedDict[tuple[str, str, GateId, int, Quality], SegmentId | None] = OrderedDict()
 
     def own(self, session: LiveSession, gate: GateId) -> tuple[Rung, ...]:
@@ -51,7 +55,17 @@ class Ladders:
 
     def spec(self, world: World, gate: GateId, rung: Rung) -> SegmentSpec:
         """The spec of a rung that `own` or `pool` gave."""
-        return segment_spec(world.gates[gate].content, rung.seed, rung.quality, self._model)
+        return self._spec(world, gate, rung.seed, rung.quality)
+
+    def _spec(self, world: World, gate: GateId, seed: int, quality: Quality) -> SegmentSpec:
+        # The cameras are most of the cost, and the same for every seed of a pool.
+        place = (world.world_id, world.revision, gate, quality)
+        base = self._bases.get(place)
+        if base is None:
+            base = self._bases[place] = segment_spec(world.gates[gate].content, seed, quality, self._model)
+            while len(self._bases) > BASES:
+                self._bases.pop(next(iter(self._bases)))
+        return base if base.seed == seed else replace(base, seed=seed)
 
     def _rungs(self, world: World, gate: GateId, seeds: tuple[int, ...]) -> tuple[Rung, ...]:
         qualities = [quality for quality in MADE if quality in world.gates[gate].content.qualities]
@@ -70,7 +84,7 @@ class Ladders:
             return self._known[place]
         segment: SegmentId | None = None
         try:
-            segment = SegmentId(segment_spec(world.gates[gate].content, seed, quality, self._model).key())
+            segment = SegmentId(self._spec(world, gate, seed, quality).key())
         except (ModelError, ClipError) as error:
             # Worlds are checked when they are put; what still cannot be said to the model keeps its placeholder.
             log.error("a gate's content is no segment spec", extra={"gate": gate, "error": str(error)})
