@@ -8,8 +8,6 @@ import logging
 import signal
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Protocol
 
 import grpc
@@ -23,32 +21,28 @@ from narthex.v1 import (
     play_service_pb2,
     rules_service_pb2,
 )
-from sqlalchemy import Engine
 
 from model.revision import ModelInfo, read_model_info
 from service.api.asset_service import AssetService
 from service.api.auth import Doorkeeper, check_exposure, is_loopback, token_secret
 from service.api.call import Door
 from service.api.design_service import DesignService
+from service.api.housekeeping import keep_house
 from service.api.operate_service import OperateService
 from service.api.operation_reader import OperationReader
 from service.api.operations_service import OperationsService
 from service.api.play_service import PlayService, WatchSettings
 from service.api.register import add_service
 from service.api.rules_service import RulesService
+from service.api.stores import Stores, open_stores
 from service.clock import Clock, system_clock
 from service.config import Config, ModelSettings, ServerSettings
 from service.errors import InvalidInput
 from service.sessions.director import Director, DirectorSettings
-from service.store.blobs import BlobStore
-from service.store.catalogue import Catalogue
-from service.store.database import create_tables, open_database
-from service.work.table import JobTable
+from service.work.supervisor import SupervisorSettings, WorkerSupervisor
 
 logger = logging.getLogger(__name__)
 
-DATABASE_FILE = "narthex.db"
-BLOB_FOLDER = "blobs"
 READER_THREADS = 4
 
 
@@ -60,25 +54,6 @@ class Workers(Protocol):
 
     async def stop(self) -> None:
         """Tell them to give their jobs back, and wait until they are gone."""
-
-
-@dataclass(frozen=True)
-class Stores:
-    """What is durable."""
-
-    engine: Engine
-    blobs: BlobStore
-    catalogue: Catalogue
-    jobs: JobTable
-
-
-def open_stores(data_dir: Path, clock: Clock, max_attempts: int) -> Stores:
-    """The database and blobs of a data folder, made where they are missing."""
-    data_dir.mkdir(parents=True, exist_ok=True)
-    engine = open_database(data_dir / DATABASE_FILE)
-    create_tables(engine)
-    blobs = BlobStore(data_dir / BLOB_FOLDER)
-    return Stores(engine, blobs, Catalogue(engine, clock), JobTable(engine, clock, max_attempts=max_attempts))
 
 
 def model_info(settings: ModelSettings) -> ModelInfo:
@@ -123,7 +98,7 @@ class NarthexServer:
         self._model = model
         self._clock = clock
         self._grpc: grpc.aio.Server | None = None
-        self._director_task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.failed = asyncio.Event()
 
     async def start(self) -> int:
@@ -139,8 +114,13 @@ class NarthexServer:
         names = self._add_services(server)
         self.port = _bind(server, settings)
         await self.director.start()
-        self._director_task = asyncio.create_task(self.director.run(), name="director")
-        self._director_task.add_done_callback(self._director_ended)
+        house = keep_house(self.stores, self._clock, self._config.data.max_bytes, self.director.segments_on_screen)
+        self._tasks = [
+            asyncio.create_task(self.director.run(), name="director"),
+            asyncio.create_task(house, name="housekeeping"),
+        ]
+        for task in self._tasks:
+            task.add_done_callback(self._task_ended)
         await server.start()
         self._grpc = server
         for name in ("", *names):
@@ -159,9 +139,9 @@ class NarthexServer:
         if self._grpc is not None:
             await self._grpc.stop(self._config.server.drain_s)
         await self.director.drain()
-        if self._director_task is not None:
-            self._director_task.cancel()
-            await asyncio.gather(self._director_task, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._workers is not None:
             await self._workers.stop()
         self._readers.shutdown()
@@ -186,9 +166,9 @@ class NarthexServer:
         reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], server)
         return names
 
-    def _director_ended(self, task: asyncio.Task[None]) -> None:
+    def _task_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and not self._door.draining:
-            logger.critical("the director stopped", exc_info=task.exception())
+            logger.critical("%s stopped, so the server does", task.get_name(), exc_info=task.exception())
             self.failed.set()
 
 
@@ -207,7 +187,7 @@ async def serve(
     check_exposure(config.server.host, config.auth.server_keys)
     model = model_info(config.model)
     stores = open_stores(config.data.dir, system_clock, config.work.max_attempts)
-    server = NarthexServer(config, stores, model, _workers(config))
+    server = NarthexServer(config, stores, model, _workers(config, stores))
     with _signals(stopping):
         try:
             port = await server.start()
@@ -238,6 +218,20 @@ def server_options(settings: ServerSettings) -> list[tuple[str, Any]]:
     if settings.max_connection_idle_s:
         options.append(("grpc.max_connection_idle_ms", int(settings.max_connection_idle_s * 1000)))
     return options
+
+
+def _workers(config: Config, stores: Stores) -> Workers | None:
+    if config.work.workers == 0:
+        return None
+    settings = SupervisorSettings(
+        lease_s=config.work.lease_s,
+        threads=config.work.threads,
+        max_attempts=config.work.max_attempts,
+        weights_dir=config.model.folder,
+        log_level=config.log.level,
+        log_format=config.log.format,
+    )
+    return WorkerSupervisor(config.data.dir, config.work.workers, settings, table=stores.workers)
 
 
 def _bind(server: grpc.aio.Server, settings: ServerSettings) -> int:

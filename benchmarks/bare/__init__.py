@@ -1,0 +1,1 @@
+"""Peers to measure against: the same transport with nothing behind it."""
