@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from difflib import get_close_matches
 
 from service.errors import FieldProblem, InvalidInput, NotApplicable
 from service.ids import ChainId, GateId, TaskId
 from service.play.event import ChainStatus
+from service.worlds.nearest import did_you_mean
 from service.worlds.world import Gate, TaskChain, World
 
 MAX_ID_CHARACTERS = 256
@@ -29,14 +28,14 @@ def known_chain(world: World, chain: ChainId, field: str) -> TaskChain:
     """
     found = world.chains.get(chain)
     if found is None:
-        raise invalid(field, chain, f"a chain of world {world.world_id!r}{nearest(chain, world.chains)}")
+        raise invalid(field, chain, f"a chain of world {world.world_id!r}{did_you_mean(chain, world.chains)}")
     return found
 
 
 def known_task(chain: TaskChain, task: TaskId, field: str) -> None:
     """Raises InvalidInput unless the chain has the task."""
     if task not in chain.tasks:
-        raise invalid(field, task, f"a task of chain {chain.chain!r}{nearest(task, chain.tasks)}")
+        raise invalid(field, task, f"a task of chain {chain.chain!r}{did_you_mean(task, chain.tasks)}")
 
 
 def known_gate(world: World, gate: GateId, field: str) -> Gate:
@@ -47,7 +46,7 @@ def known_gate(world: World, gate: GateId, field: str) -> Gate:
     """
     found = world.gates.get(gate)
     if found is None:
-        raise invalid(field, gate, f"a gate of world {world.world_id!r}{nearest(gate, world.gates)}")
+        raise invalid(field, gate, f"a gate of world {world.world_id!r}{did_you_mean(gate, world.gates)}")
     return found
 
 
@@ -77,12 +76,6 @@ def not_applicable(chain: ChainId, status: ChainStatus, what: str) -> NotApplica
         reason=f"CHAIN_{status.name}",
         metadata={"chain": chain, "status": status.name},
     )
-
-
-def nearest(name: str, names: Iterable[str]) -> str:
-    """`; did you mean 'x'?` for the name that is most like `name`; empty where none is."""
-    close = get_close_matches(name[:MAX_ID_CHARACTERS], list(names), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _shortened(text: str, limit: int = 80) -> str:

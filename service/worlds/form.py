@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
 from service.worlds.document import WorldDocument
+from service.worlds.nearest import did_you_mean
 from service.worlds.problems import Path, Problem, field_of, got
 from service.worlds.yaml_text import YamlText
 
@@ -101,8 +101,7 @@ def _described(path: Path) -> str:
 def _unknown_field(path: Path) -> str:
     model = _model_at(path[:-1])
     names = list(model.model_fields) if model else []
-    close = get_close_matches(str(path[-1]), names, n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
+    hint = did_you_mean(str(path[-1]), names)
     where = field_of(path[:-1]) or "a world"
     return f"got an unknown field, allowed in {where}: {', '.join(names)}{hint}"
 

@@ -6,9 +6,9 @@ Works on plain values, also where other parts of the file are wrong, so that one
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any
 
+from service.worlds.nearest import did_you_mean
 from service.worlds.problems import Path, Problem, got
 from service.worlds.yaml_text import YamlText
 
@@ -106,9 +106,7 @@ def _unknown(text: YamlText, requires: Any, path: Path, chain: str, tasks: Mappi
 
 
 def _nothing_called(text: YamlText, path: Path, name: str, allowed: str, names: Mapping[str, Any]) -> Problem:
-    close = get_close_matches(name[:100], list(names), n=1)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return Problem(text.line(path), path, f"got {got(name)}, allowed {allowed}{hint}")
+    return Problem(text.line(path), path, f"got {got(name)}, allowed {allowed}{did_you_mean(name, names)}")
 
 
 def _cycle_problem(text: YamlText, path: Path, cycle: Sequence[str]) -> Problem:
