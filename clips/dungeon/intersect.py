@@ -121,23 +121,28 @@ def _quadric(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]  # n
 
 
 @njit(**INLINE)
-def hit_prim(p, o, d):  # type: ignore[no-untyped-def]
-    """(depth, world normal not unit, local hit point) of a ray on solid row `p`; depth FAR_M on a miss."""
-    vx, vy, vz = o[0] - p[1], o[1] - p[2], o[2] - p[3]
+def hit_prim(prims, i, o, d):  # type: ignore[no-untyped-def]
+    """(depth, world normal not unit, local hit point) of a ray on solid `i`; depth FAR_M on a miss.
+
+    Rows are never sliced out of their array here: Numba would count references at every slice.
+    """
+    vx, vy, vz = o[0] - prims[i, 1], o[1] - prims[i, 2], o[2] - prims[i, 3]
     dd = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     vd = vx * d[0] + vy * d[1] + vz * d[2]
     vv = vx * vx + vy * vy + vz * vz
-    if vv - vd * vd / dd > p[13] * p[13] or (vd > 0.0 and vv > p[13] * p[13]):
+    bound = prims[i, 13] * prims[i, 13]
+    if (vv - bound) * dd > vd * vd or (vd > 0.0 and vv > bound):
         return FAR_M, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    cos, sin = p[7], p[8]
-    ox, oy, oz = (cos * vx + sin * vz) / p[4], vy / p[5], (cos * vz - sin * vx) / p[6]
-    dx, dy, dz = (cos * d[0] + sin * d[2]) / p[4], d[1] / p[5], (cos * d[2] - sin * d[0]) / p[6]
-    kind = int(p[0])
+    cos, sin = prims[i, 7], prims[i, 8]
+    sx, sy, sz = 1.0 / prims[i, 4], 1.0 / prims[i, 5], 1.0 / prims[i, 6]
+    ox, oy, oz = (cos * vx + sin * vz) * sx, vy * sy, (cos * vz - sin * vx) * sz
+    dx, dy, dz = (cos * d[0] + sin * d[2]) * sx, d[1] * sy, (cos * d[2] - sin * d[0]) * sz
+    kind = int(prims[i, 0])
     if kind < 10:
         t, nx, ny, nz = _polyhedron(kind, ox, oy, oz, dx, dy, dz)
     else:
         t, nx, ny, nz = _quadric(kind, ox, oy, oz, dx, dy, dz)
-    nx, ny, nz = nx / p[4], ny / p[5], nz / p[6]
+    nx, ny, nz = nx * sx, ny * sy, nz * sz
     return t, cos * nx - sin * nz, ny, sin * nx + cos * nz, ox + t * dx, oy + t * dy, oz + t * dz
 
 
@@ -147,7 +152,7 @@ def nearest(cells, prims, cell, o, d):  # type: ignore[no-untyped-def]
     t, exit_cell, face = cell_exit(cells, cell, o, d)
     code = exit_cell * 6 + face
     for i in range(prims.shape[0]):
-        hit = hit_prim(prims[i], o, d)
+        hit = hit_prim(prims, i, o, d)
         if hit[0] < t:
             t, code = hit[0], 18 + i
     return t, code

@@ -14,7 +14,7 @@ _FAST: dict[str, Any] = {**INLINE, "fastmath": {"contract", "arcp", "nsz"}}
 
 
 @njit(**_FAST)
-def _bilinear(texels, start, size, u, v):  # type: ignore[no-untyped-def]
+def _bilinear(texels, which, start, size, u, v):  # type: ignore[no-untyped-def]
     x, y = u * size - 0.5, v * size - 0.5
     fx, fy = np.floor(x), np.floor(y)
     a, b = x - fx, y - fy
@@ -23,16 +23,31 @@ def _bilinear(texels, start, size, u, v):  # type: ignore[no-untyped-def]
     i00, i01 = start + r0 * size + c0, start + r0 * size + c1
     i10, i11 = start + r1 * size + c0, start + r1 * size + c1
     w00, w01, w10, w11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
-    red = texels[i00, 0] * w00 + texels[i01, 0] * w01 + texels[i10, 0] * w10 + texels[i11, 0] * w11
-    green = texels[i00, 1] * w00 + texels[i01, 1] * w01 + texels[i10, 1] * w10 + texels[i11, 1] * w11
-    blue = texels[i00, 2] * w00 + texels[i01, 2] * w01 + texels[i10, 2] * w10 + texels[i11, 2] * w11
+    red = (
+        texels[which, i00, 0] * w00
+        + texels[which, i01, 0] * w01
+        + texels[which, i10, 0] * w10
+        + texels[which, i11, 0] * w11
+    )
+    green = (
+        texels[which, i00, 1] * w00
+        + texels[which, i01, 1] * w01
+        + texels[which, i10, 1] * w10
+        + texels[which, i11, 1] * w11
+    )
+    blue = (
+        texels[which, i00, 2] * w00
+        + texels[which, i01, 2] * w01
+        + texels[which, i10, 2] * w10
+        + texels[which, i11, 2] * w11
+    )
     return red, green, blue
 
 
 @njit(**_FAST)
-def _texture(texels, tint, u_m, v_m, footprint_m):  # type: ignore[no-untyped-def]
+def _texture(textures, tints, which, u_m, v_m, footprint_m):  # type: ignore[no-untyped-def]
     """Albedo at metres (u, v) of a surface, blended between the two mip levels nearest to the footprint."""
-    u, v = u_m / PERIOD_M + tint[0], v_m / PERIOD_M + tint[1]
+    u, v = u_m / PERIOD_M + tints[which, 0], v_m / PERIOD_M + tints[which, 1]
     level = np.log2(max(footprint_m * SIZE_PX / PERIOD_M, 1.0))
     level = min(level, LEVELS - 1.001)
     lower = int(level)
@@ -40,10 +55,14 @@ def _texture(texels, tint, u_m, v_m, footprint_m):  # type: ignore[no-untyped-de
     for _ in range(lower):
         start += size * size
         size //= 2
-    r0, g0, b0 = _bilinear(texels, start, size, u, v)
-    r1, g1, b1 = _bilinear(texels, start + size * size, size // 2, u, v)
+    r0, g0, b0 = _bilinear(textures, which, start, size, u, v)
+    r1, g1, b1 = _bilinear(textures, which, start + size * size, size // 2, u, v)
     w = level - lower
-    return (r0 + (r1 - r0) * w) * tint[2], (g0 + (g1 - g0) * w) * tint[3], (b0 + (b1 - b0) * w) * tint[4]
+    return (
+        (r0 + (r1 - r0) * w) * tints[which, 2],
+        (g0 + (g1 - g0) * w) * tints[which, 3],
+        (b0 + (b1 - b0) * w) * tints[which, 4],
+    )
 
 
 @njit(**_FAST)
@@ -65,12 +84,12 @@ def _corner_occlusion(cells, cell, p, face):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _ball_occlusion(row, p, n):  # type: ignore[no-untyped-def]
+def _ball_occlusion(prims, i, p, n):  # type: ignore[no-untyped-def]
     """Ambient light that the sphere standing for a solid leaves over: 1 - solid angle times cosine (closed form)."""
-    x, y, z = row[1] - p[0], row[2] - p[1], row[3] - p[2]
+    x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
     inverse = 1.0 / np.sqrt(x * x + y * y + z * z)
     toward = max((x * n[0] + y * n[1] + z * n[2]) * inverse, 0.0)
-    return 1.0 - 0.85 * min(toward * (row[14] * inverse) ** 2, 1.0)
+    return 1.0 - 0.85 * min(toward * (prims[i, 14] * inverse) ** 2, 1.0)
 
 
 @njit(**_FAST)
@@ -110,9 +129,9 @@ def _static_irradiance(packed, skip, p, n, open_share):  # type: ignore[no-untyp
 
 
 @njit(**_FAST)
-def _object_glow(row, p, n):  # type: ignore[no-untyped-def]
+def _object_glow(prims, p, n):  # type: ignore[no-untyped-def]
     """How much of the free object's own colour falls on `p`."""
-    x, y, z = row[1] - p[0], row[2] - p[1], row[3] - p[2]
+    x, y, z = prims[0, 1] - p[0], prims[0, 2] - p[1], prims[0, 3] - p[2]
     dd = x * x + y * y + z * z
     return 0.34 * max((x * n[0] + y * n[1] + z * n[2]) / np.sqrt(dd) + 0.2, 0.0) / (0.3 + dd)
 
@@ -130,7 +149,7 @@ def face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
     open_share = _corner_occlusion(packed.cells, cell, p, face)
     for i in range(1, packed.prims.shape[0]):
         if packed.prims[i, 14] > 0.0:
-            open_share *= _ball_occlusion(packed.prims[i], p, n)
+            open_share *= _ball_occlusion(packed.prims, i, p, n)
     red, green, blue = _static_irradiance(packed, -1, p, n, open_share)
     if cell == 2 and face == 3:
         pool = packed.pool
@@ -166,13 +185,13 @@ def _baked_light(packed, face, p):  # type: ignore[no-untyped-def]
     column, row = min(max(int(x), 0), last - 1), min(max(int(y), 0), last - 1)
     a, b = min(max(x - column, 0.0), 1.0), min(max(y - row, 0.0), 1.0)
     w00, w01, w10, w11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
-    l00, l01 = light[face, row, column], light[face, row, column + 1]
-    l10, l11 = light[face, row + 1, column], light[face, row + 1, column + 1]
-    return (
-        l00[0] * w00 + l01[0] * w01 + l10[0] * w10 + l11[0] * w11,
-        l00[1] * w00 + l01[1] * w01 + l10[1] * w10 + l11[1] * w11,
-        l00[2] * w00 + l01[2] * w01 + l10[2] * w10 + l11[2] * w11,
-    )
+    red = light[face, row, column, 0] * w00 + light[face, row, column + 1, 0] * w01
+    red += light[face, row + 1, column, 0] * w10 + light[face, row + 1, column + 1, 0] * w11
+    green = light[face, row, column, 1] * w00 + light[face, row, column + 1, 1] * w01
+    green += light[face, row + 1, column, 1] * w10 + light[face, row + 1, column + 1, 1] * w11
+    blue = light[face, row, column, 2] * w00 + light[face, row, column + 1, 2] * w01
+    blue += light[face, row + 1, column, 2] * w10 + light[face, row + 1, column + 1, 2] * w11
+    return red, green, blue
 
 
 @njit(**_FAST)
@@ -203,7 +222,7 @@ def _face_albedo(packed, cell, face, p, footprint_m):  # type: ignore[no-untyped
         v = p[2]
     if cell == 0 and face == 3:
         u, v = 1.3 * u, 1.3 * v
-    red, green, blue = _texture(packed.textures[which], packed.tints[which], u, v, footprint_m)
+    red, green, blue = _texture(packed.textures, packed.tints, which, u, v, footprint_m)
     if cell == 2 and face == 2:
         red, green, blue = 0.6 * red, 0.6 * green, 0.6 * blue
     at_gate = cell == 1 or (face == 4 and cell == 2) or (face == 5 and cell == 0)
@@ -240,9 +259,9 @@ def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
         return red * er, green * eg, blue * eb
     n = _face_normal(face)
     er, eg, eb = _baked_light(packed, face, p)
-    ball = packed.prims[0]
-    share, glow = _ball_occlusion(ball, p, n), _object_glow(ball, p, n)
-    er, eg, eb = er * share + glow * ball[10], eg * share + glow * ball[11], eb * share + glow * ball[12]
+    prims = packed.prims
+    share, glow = _ball_occlusion(prims, 0, p, n), _object_glow(prims, p, n)
+    er, eg, eb = er * share + glow * prims[0, 10], eg * share + glow * prims[0, 11], eb * share + glow * prims[0, 12]
     bright, frame = _panel_share(packed.panel, face, p)
     keep, panel = 1.0 - bright - 0.8 * frame, packed.panel
     return (
@@ -253,10 +272,10 @@ def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
 
 
 @njit(**_FAST)
-def _solid_albedo(p, ly, lx, lz):  # type: ignore[no-untyped-def]
+def _solid_albedo(prims, i, lx, ly, lz):  # type: ignore[no-untyped-def]
     """Albedo of a prop by its surface formula in local coordinates (each -1..1)."""
-    red, green, blue = p[10], p[11], p[12]
-    surface = int(p[9])
+    red, green, blue = prims[i, 10], prims[i, 11], prims[i, 12]
+    surface = int(prims[i, 9])
     tone = 1.0
     if surface == 1:
         ax, ay, az = abs(lx), abs(ly), abs(lz)
@@ -280,24 +299,23 @@ def _solid_albedo(p, ly, lx, lz):  # type: ignore[no-untyped-def]
 @njit(**_FAST)
 def shade_solid(packed, index, p, o, d):  # type: ignore[no-untyped-def]
     """Linear RGB of point `p` on solid `index`, seen along the ray from `o` in direction `d`."""
-    row = packed.prims[index]
-    _, nx, ny, nz, lx, ly, lz = hit_prim(row, o, d)
+    prims = packed.prims
+    _, nx, ny, nz, lx, ly, lz = hit_prim(prims, index, o, d)
     inverse = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
     n = (nx * inverse, ny * inverse, nz * inverse)
-    surface = int(row[9])
+    surface = int(prims[index, 9])
     toward = -(n[0] * d[0] + n[1] * d[1] + n[2] * d[2]) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     if surface == 5:
         hot = 0.9 + 0.9 * toward
-        return row[10] * hot, row[11] * hot, row[12] * hot
+        return prims[index, 10] * hot, prims[index, 11] * hot, prims[index, 12] * hot
     if surface == 4:
         # Self-lit: mostly its own colour, shaped by a fixed light from above left so that no room light hides it.
         shape = 0.42 + 0.22 * toward + 0.5 * max(0.0, -0.55 * n[0] - 0.75 * n[1] - 0.37 * n[2])
         spot = max(0.0, -0.4 * n[0] - 0.75 * n[1] - 0.53 * n[2])
         spot = 0.25 * spot**24
-        return row[10] * shape + spot, row[11] * shape + spot, row[12] * shape + spot
-    red, green, blue = _solid_albedo(row, ly, lx, lz)
+        return prims[index, 10] * shape + spot, prims[index, 11] * shape + spot, prims[index, 12] * shape + spot
+    red, green, blue = _solid_albedo(prims, index, lx, ly, lz)
     ground = 1.0 - 0.4 * max(0.0, n[1]) - 0.3 * _soft_step(-0.35, 0.0, p[1])
     er, eg, eb = _static_irradiance(packed, index, p, n, ground)
-    ball = packed.prims[0]
-    glow = _object_glow(ball, p, n)
-    return red * (er + glow * ball[10]), green * (eg + glow * ball[11]), blue * (eb + glow * ball[12])
+    glow = _object_glow(prims, p, n)
+    return red * (er + glow * prims[0, 10]), green * (eg + glow * prims[0, 11]), blue * (eb + glow * prims[0, 12])
