@@ -21,9 +21,11 @@ class DepthNoise:
 
     Attributes:
         sigma: robust standard deviation of log depth, between frames or between pixels, whichever is larger.
+        pixel_sigma: the same between neighbouring pixels only.
     """
 
     sigma: float
+    pixel_sigma: float
 
     @property
     def is_exact(self) -> bool:
@@ -48,14 +50,13 @@ def estimate_noise(clip: Clip) -> DepthNoise:
     beyond that it is capped at 0.08.
     """
     inverse = 1.0 / clip.depth.astype(np.float64)
-    sigma = 0.0
+    pixel_sigma = 0.0
     for axis in (1, 2):
         if inverse.shape[axis] >= 3:
             bend = np.abs(np.diff(inverse, n=2, axis=axis)) / np.take(inverse, range(1, inverse.shape[axis] - 1), axis)
-            sigma = max(sigma, float(np.median(bend)) * _MAD_TO_SIGMA / np.sqrt(6.0))
+            pixel_sigma = max(pixel_sigma, float(np.median(bend)) * _MAD_TO_SIGMA / float(np.sqrt(6.0)))
     pairs = np.unique(np.linspace(0, len(clip) - 2, _PAIRS).astype(int)) if len(clip) > 1 else []
     between = [np.abs(log_ratios(clip.depth, clip.cameras, int(i), int(i) + 1)) for i in pairs]
     seen = np.concatenate([ratios[np.isfinite(ratios)] for ratios in between]) if between else np.zeros(0)
-    if len(seen):
-        sigma = max(sigma, float(np.median(seen)) * _MAD_TO_SIGMA / np.sqrt(2.0))
-    return DepthNoise(min(sigma, _MAX_SIGMA))
+    frame_sigma = float(np.median(seen)) * _MAD_TO_SIGMA / float(np.sqrt(2.0)) if len(seen) else 0.0
+    return DepthNoise(min(max(pixel_sigma, frame_sigma), _MAX_SIGMA), min(pixel_sigma, _MAX_SIGMA))

@@ -114,7 +114,8 @@ class Reconstruction:
 
     def _check(self) -> None:
         check_clip(self.clip)
-        self._arrays["sigma"] = np.array(estimate_noise(self.clip).sigma)
+        noise = estimate_noise(self.clip)
+        self._arrays["noise"] = np.array([noise.sigma, noise.pixel_sigma])
 
     def _depth(self) -> None:
         self._arrays["depth"] = fuse_depth(self.clip, self._noise)
@@ -159,7 +160,7 @@ class Reconstruction:
 
     @property
     def _noise(self) -> DepthNoise:
-        return DepthNoise(float(self._arrays["sigma"]))
+        return DepthNoise(*map(float, self._arrays["noise"]))
 
     def _splats(self) -> Splats:
         return Splats(*(self._arrays[name] for name in _SPLAT_FIELDS))

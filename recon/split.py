@@ -31,8 +31,8 @@ def split(
 ) -> UInt8[np.ndarray, "T H W"]:
     """STATIC, MOVING or DROPPED for every pixel, (T, H, W) uint8.
 
-    `points` are the samples of all pixels in order. Dropped are untrusted pixels and specks that only noise
-    made look moving.
+    `points` are the samples of all pixels in order. Dropped are untrusted pixels, specks that only noise
+    made look moving, and what as many frames see through as see.
     """
     voters = np.unique(np.linspace(0, len(depth) - 1, min(MAX_VOTERS, len(depth))).astype(int))
     views = count_views(points.positions, points.frames, depth, cameras, voters, noise.tolerance)
@@ -44,7 +44,8 @@ def split(
     sizes = np.bincount(components.ravel(), minlength=count + 1)
     specks = moving & (sizes[components] < _MIN_COMPONENT_PX)
     kinds = np.where(moving, MOVING, STATIC).astype(np.uint8)
-    kinds[untrusted | specks] = DROPPED
+    doubtful = ((through > 0) & (through >= seen)).reshape(depth.shape) & ~moving
+    kinds[untrusted | specks | doubtful] = DROPPED
     return kinds
 
 
