@@ -10,8 +10,9 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
-from enum import Enum
+from enum import Enum, IntEnum, StrEnum
 from functools import cache
+from operator import attrgetter
 from types import NoneType, UnionType
 from typing import Any, NewType, Union, get_args, get_origin, get_type_hints
 
@@ -19,10 +20,12 @@ Encoder = Callable[[Any], Any]
 Decoder = Callable[[Any], Any]
 KIND = "kind"
 
+_write = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+
 
 def to_json(hint: Any, value: Any) -> str:
     """The JSON text of `value`, which is of the type `hint`."""
-    return json.dumps(_encoder(hint)(value), separators=(",", ":"), ensure_ascii=False)
+    return _write(_encoder(hint)(value))
 
 
 def from_json(hint: Any, text: str) -> Any:
@@ -61,21 +64,34 @@ def _same(value: Any) -> Any:
 
 @cache
 def _encoder(hint: Any) -> Encoder:
+    """Turns values of a type into what `json` can write; `_same` where that is the value itself."""
     hint = _plain(hint)
     origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return _union_encoder(arguments)
     if origin in (tuple, frozenset):
-        item = _encoder(arguments[0])
-        return lambda values: [item(value) for value in values]
+        return _list_encoder(_encoder(arguments[0]), ordered=origin is tuple)
     if isinstance(origin, type) and issubclass(origin, Mapping):
-        key, item = _encoder(arguments[0]), _encoder(arguments[1])
-        return lambda values: {str(key(name)): item(value) for name, value in values.items()}
-    if isinstance(hint, type) and issubclass(hint, Enum):
-        return lambda value: value.value
+        return _mapping_encoder(_encoder(arguments[1]))
+    if isinstance(hint, type) and issubclass(hint, IntEnum | StrEnum):
+        return _same  # json writes them as what they are made of
     if is_dataclass(hint):
         return _dataclass_encoder(hint)
     return _check_plain(hint)
+
+
+def _list_encoder(item: Encoder, *, ordered: bool) -> Encoder:
+    if not ordered:
+        return lambda values: sorted(map(item, values))
+    return _same if item is _same else lambda values: [item(value) for value in values]
+
+
+def _mapping_encoder(item: Encoder) -> Encoder:
+    # json writes whole numbers among keys as text, but IntEnum keys only from Python 3.12 on as numbers.
+    def key(name: Any) -> str:
+        return str(int(name)) if isinstance(name, int) else str(name)
+
+    return lambda values: {key(name): item(value) for name, value in values.items()}
 
 
 @cache
@@ -117,14 +133,21 @@ def _key_decoder(hint: Any) -> Decoder:
 
 
 def _dataclass_encoder(hint: Any) -> Encoder:
-    # Encoders of members are looked up late: a class may hold itself.
     hints = get_type_hints(hint)
-    members = [(field.name, hints[field.name]) for field in fields(hint)]
-    plain = all(_plain(member) in (str, int, float, bool) for _, member in members)
-    names = [name for name, _ in members]
-    if plain:
-        return lambda value: {name: getattr(value, name) for name in names}
-    return lambda value: {name: _encoder(member)(getattr(value, name)) for name, member in members}
+    names = tuple(field.name for field in fields(hint))
+    if len(names) < 2:  # attrgetter gives a tuple only for two names or more
+        encoders = [(name, _encoder(hints[name])) for name in names]
+        return lambda value: {name: encode(getattr(value, name)) for name, encode in encoders}
+    parts = [(name, encode) for name in names if (encode := _encoder(hints[name])) is not _same]
+    values_of = attrgetter(*names)
+
+    def encode(value: Any) -> Any:
+        data = dict(zip(names, values_of(value), strict=True))
+        for name, part in parts:
+            data[name] = part(data[name])
+        return data
+
+    return encode
 
 
 def _dataclass_decoder(hint: Any) -> Decoder:
@@ -137,17 +160,14 @@ def _union_encoder(arguments: tuple[Any, ...]) -> Encoder:
     kinds = [argument for argument in arguments if argument is not NoneType]
     if len(kinds) == 1:
         one = _encoder(kinds[0])
-        return lambda value: None if value is None else one(value)
-    names = {kind: kind.__name__ for kind in kinds}
-    encoders: dict[type, Encoder] = {}
+        return _same if one is _same else lambda value: None if value is None else one(value)
+    encoders = {kind: (kind.__name__, _encoder(kind)) for kind in kinds}
 
     def encode(value: Any) -> Any:
         if value is None:
             return None
-        kind: Any = type(value)
-        if kind not in encoders:
-            encoders[kind] = _encoder(kind)
-        return {KIND: names[kind], **encoders[kind](value)}
+        name, one = encoders[type(value)]
+        return {KIND: name, **one(value)}
 
     return encode
 

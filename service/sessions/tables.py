@@ -21,7 +21,6 @@ world_sources = Table(
     Column("world_id", String(63), primary_key=True),
     Column("revision", String(64), primary_key=True),
     Column("source", LargeBinary, nullable=False),
-    sqlite_with_rowid=False,
 )
 """Every revision that was ever put: sessions keep theirs."""
 
@@ -48,7 +47,6 @@ session_requests = Table(
     Column("request_id", String(128), primary_key=True),
     Column("session_id", String(63), nullable=False),
     Column("create_s", Double, nullable=False, index=True),
-    sqlite_with_rowid=False,
 )
 """Which session a CreateSession request made. Rows go after a week."""
 
@@ -62,7 +60,6 @@ events = Table(
     Column("trace_id", String(64), nullable=False),
     Column("body", Text, nullable=False),
     Column("rejection", Text),  # why it could not be applied; set later for an event that was held
-    sqlite_with_rowid=False,
 )
 """Every event that was acknowledged, applied, held or rejected."""
 
@@ -74,7 +71,6 @@ updates = Table(
     Column("time_s", Double, nullable=False),
     Column("trace_id", String(64), nullable=False),
     Column("body", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 """The newest updates of each session; older rows are deleted."""
 
@@ -85,7 +81,6 @@ announcements = Table(
     Column("cursor", BigInteger, primary_key=True),
     Column("applied_sequence", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
-    sqlite_with_rowid=False,
 )
 """All content that was ever announced to a session, and after which event: a fold needs both in order."""
 
