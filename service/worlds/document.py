@@ -147,7 +147,9 @@ class DefaultsPart(Part):
     placeholder: PlaceholderText | None = None
     variation: VariationText | None = None
     camera: CameraPart | None = None
-    control: Literal["none"] | None = None
+    control: Literal["none"] | None = Field(
+        None, description="What steers the picture besides the prompt: nothing yet."
+    )
 
     @field_validator("qualities")
     @classmethod
