@@ -32,7 +32,7 @@ from service.work.platform_posix import end_with_parent, parent_is_gone, peak_me
 from service.work.table import JobTable
 from service.work.worker_table import WorkerState, WorkerTable
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("service.work.worker")  # not __main__
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ class Worker:
             return
         self._state = (state, detail)
         if state in (WorkerState.STARTING, WorkerState.WARMING):
-            logger.info("worker %s %s", state.value, detail, extra={"worker": self._settings.name})
+            logger.info(" ".join(("worker", state.value, detail)).rstrip(), extra={"worker": self._settings.name})
         self._say()
 
     def _pulse(self) -> None:
@@ -165,8 +165,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     worker = Worker(settings, jobs, table, lambda: load_handlers(given.handlers, context))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop())
-    worker.run()
-    engine.dispose()
+    try:
+        worker.run()
+    except Exception as error:
+        if not hasattr(error, "retryable"):
+            raise
+        logger.error("worker cannot start: %s", error)
+        return 1
+    finally:
+        engine.dispose()
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+from model.errors import UnreadableCheckpoint
 from service.ids import SceneId, SegmentId
 from service.store.records import CLIP, FOURDGS, AssetRecord, SceneRecord, SegmentRecord
 from service.work.claim import JobResult
@@ -88,3 +89,7 @@ class FakeHandlers:
 
 def make(context: HandlerContext) -> FakeHandlers:
     return FakeHandlers(context)
+
+
+def broken(context: HandlerContext) -> FakeHandlers:
+    raise UnreadableCheckpoint(f"{context.weights_dir}/vae.safetensors: cannot be read")
