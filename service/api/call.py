@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 
 from service.api.auth import Caller, Doorkeeper, Role
 from service.api.statuses import is_known, status_of
-from service.errors import Forbidden, NotFound, Unavailable
+from service.errors import Forbidden, InvalidInput, NotFound, Unavailable
 from service.logs import new_trace_id, trace_id
 
 logger = logging.getLogger(__name__)
@@ -39,6 +39,14 @@ class Call:
     caller: Caller
     trace_id: str
     context: grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """A request whose bytes are no message of the kind: cut, garbage, or text that is not UTF-8."""
+
+    kind: str
+    size_bytes: int
 
 
 class Door:
@@ -78,7 +86,10 @@ def endpoint(access: Access = Access.SERVER) -> Callable[[Method[Response]], Han
             trace = _trace_of(context)
             trace_id.set(trace)
             try:
-                return await method(self, request, self.door.admit(context, access, trace))
+                call = self.door.admit(context, access, trace)
+                if isinstance(request, Malformed):
+                    raise _not_a_message(request)
+                return await method(self, request, call)
             except grpc.aio.AbortError:
                 raise
             except TimeoutError:
@@ -90,6 +101,11 @@ def endpoint(access: Access = Access.SERVER) -> Callable[[Method[Response]], Han
         return handler
 
     return decorate
+
+
+def _not_a_message(request: Malformed) -> InvalidInput:
+    text = f"the {request.size_bytes} bytes of the request are no {request.kind} (strings must be UTF-8)"
+    return InvalidInput(text, reason="MALFORMED_REQUEST")
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status) -> Never:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import grpc
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
-from google.protobuf.message import Message
+from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+
+from service.api.call import Malformed
 
 
 def add_service(server: grpc.aio.Server, service: ServiceDescriptor, servicer: object) -> str:
@@ -21,9 +24,20 @@ def _handler(method: MethodDescriptor, behaviour: Any) -> grpc.RpcMethodHandler[
     make = grpc.unary_stream_rpc_method_handler if method.server_streaming else grpc.unary_unary_rpc_method_handler
     return make(
         behaviour,
-        request_deserializer=GetMessageClass(method.input_type).FromString,
+        request_deserializer=_parser(GetMessageClass(method.input_type)),
         response_serializer=_serialize,
     )
+
+
+def _parser(kind: type[Message]) -> Callable[[bytes], Message | Malformed]:
+    def parse(data: bytes) -> Message | Malformed:
+        try:
+            return kind.FromString(data)
+        except DecodeError:
+            # grpcio would answer UNKNOWN and log a traceback: what clients send is no fault of ours.
+            return Malformed(kind.DESCRIPTOR.full_name, len(data))
+
+    return parse
 
 
 def _serialize(message: Message | bytes) -> bytes:
