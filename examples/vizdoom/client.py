@@ -1,6 +1,6 @@
 """Plays the level as a client of a Narthex server.
 
-    python -m examples.vizdoom.client --server 127.0.0.1:50710 --world vizdoom --out out/walk
+    python -m examples.vizdoom.client --server 127.0.0.1:50710 --world red-keep --out out/walk
 
 `Client.frame` is all that a game does for Narthex, once a frame: report what happened (`quests.py`), say which
 gate opens, and let the bridge (`examples/game_client`) take in what the server said.
@@ -19,11 +19,12 @@ import grpc
 from narthex.v1 import content_pb2, play_service_pb2, play_service_pb2_grpc, quality_pb2, session_pb2
 
 from examples.game_client.bridge import Bridge
-from examples.vizdoom.game import TICKS_PER_S, Game, GameState
+from examples.vizdoom.game import Game, GameState
+from examples.vizdoom.game_pace import PICTURE_EVERY_TICKS, TICKS_PER_S
 from examples.vizdoom.level import DOORWAYS, UNITS_PER_M
 from examples.vizdoom.player import Player
 from examples.vizdoom.quests import QUESTS, QuestLog
-from examples.vizdoom.recorder import PICTURE_EVERY_TICKS, Recorder
+from examples.vizdoom.recorder import Recorder
 
 PICTURES_WITHIN_M = 7.0
 
@@ -148,7 +149,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m examples.vizdoom.client", description="Plays the level as a client of a Narthex server."
     )
     parser.add_argument("--server", required=True, metavar="HOST:PORT")
-    parser.add_argument("--world", default="vizdoom", help="id of the world, put before (default: vizdoom)")
+    parser.add_argument("--world", default="red-keep", help="id of the world, put before (default: red-keep)")
     parser.add_argument("--session", default="", help="id of the session; without it the server chooses one")
     parser.add_argument("--out", type=Path, default=Path("out/vizdoom"), help="folder of the recording")
     parser.add_argument("--world-file", default="world.yaml", help="what the trace names as its world")

@@ -13,7 +13,6 @@ import vizdoom
 
 from examples.vizdoom.level import DOORWAYS, KEYS, MAP_NAME, level
 
-TICKS_PER_S = 35.0
 OPEN_HEIGHT = 1.0
 
 

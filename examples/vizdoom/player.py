@@ -6,7 +6,8 @@ import math
 import random
 from collections.abc import Callable, Iterator
 
-from examples.vizdoom.game import STAND, TICKS_PER_S, Buttons, GameState
+from examples.vizdoom.game import STAND, Buttons, GameState
+from examples.vizdoom.game_pace import TICKS_PER_S
 from examples.vizdoom.level import DOORWAYS, KEYS, Doorway
 
 WALK = 12.0

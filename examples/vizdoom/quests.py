@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from google.protobuf.message import Message
 from narthex.v1 import event_pb2
 
-from examples.vizdoom.game import TICKS_PER_S, GameState
+from examples.vizdoom.game import GameState
+from examples.vizdoom.game_pace import TICKS_PER_S
 from examples.vizdoom.level import DOORWAYS, KEYS, UNITS_PER_M
 
 WALK_UNITS_PER_S = 137.0

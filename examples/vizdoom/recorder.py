@@ -27,7 +27,6 @@ from narthex.v1 import event_pb2
 from examples.vizdoom.game import GameState
 from examples.vizdoom.level import DOORWAYS, UNITS_PER_M
 
-PICTURE_EVERY_TICKS = 2
 KEPT_BEFORE_OPENING = 70
 LONGEST_QUEUE = 64
 PORTRAIT_FROM_M = 3.6

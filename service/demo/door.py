@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from clips.cameras import Cameras
 from examples.vizdoom.level import Doorway
 from recon.raster import render_scene
 from recon.scene import Scene4D
@@ -79,7 +80,9 @@ def shortened(frames: Sequence[GameFrame], gate: str, shown: Sequence[Showing]) 
     kept = []
     for frame in frames:
         since_s = min((frame.offset_s - change for change in changes if change <= frame.offset_s), default=None)
-        until_s = min((change - frame.offset_s for change in [*changes, leaves_s] if change > frame.offset_s), default=0)
+        until_s = min(
+            (change - frame.offset_s for change in [*changes, leaves_s] if change > frame.offset_s), default=0
+        )
         lead = since_s is None and frame.offset_s >= opened_s - LEAD_S
         if lead or frame.offset_s >= leaves_s or (since_s is not None and min(since_s, until_s) < HOLD_S / 2):
             kept.append(frame)
@@ -120,11 +123,11 @@ def _composed(
     return blend(picture, behind, mask)
 
 
-def _drawn(scene: Scene4D, cameras: object, video_s: float, threads: int) -> np.ndarray:
+def _drawn(scene: Scene4D, cameras: Cameras, video_s: float, threads: int) -> np.ndarray:
     turn = max(scene.duration_s - 0.05, 0.05)
     time_s = turn - abs(video_s % (2 * turn) - turn)
-    pictures, _, _ = render_scene(scene, cameras, [time_s], background=DARK, threads=threads)  # type: ignore[arg-type]
-    return pictures[0]
+    pictures, _, _ = render_scene(scene, cameras, [time_s], background=DARK, threads=threads)
+    return np.asarray(pictures[0])
 
 
 def smoothstep(share: float) -> float:

@@ -37,8 +37,8 @@ class GameFrame:
     @staticmethod
     def from_line(folder: Path, line: Mapping[str, Any]) -> GameFrame:
         """The frame that a line of frames.jsonl in `folder` describes."""
-        pose = (float(line[name]) for name in ("x", "y", "eye", "angle_deg"))
-        return GameFrame(folder / str(line["file"]), float(line["offset_s"]), *pose, dict(line["doors"]))
+        numbers = {name: float(line[name]) for name in ("offset_s", "x", "y", "eye", "angle_deg")}
+        return GameFrame(path=folder / str(line["file"]), doors=dict(line["doors"]), **numbers)
 
     def picture(self) -> np.ndarray:
         """The game's screen, (H, W, 3) uint8."""

@@ -38,7 +38,7 @@ class Child:
     ) -> None:
         self.name = name
         self._last: collections.deque[str] = collections.deque(maxlen=LAST_LINES)
-        self._process = subprocess.Popen(
+        self._process = subprocess.Popen(  # noqa: S603 - our own commands
             list(command),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -110,6 +110,12 @@ class Story:
     Args:
         world: gives titles of chains, tasks and gates.
         start_s: epoch seconds that count as 0.
+
+    Attributes:
+        gates, chains: what is known of them, by id.
+        chain_times: (chain, status) -> when the chain was first seen in that status.
+        rejected: reasons of events that could not be applied.
+        last_s: when the last thing happened.
     """
 
     def __init__(self, world: world_pb2.World, start_s: float) -> None:
@@ -117,6 +123,7 @@ class Story:
         self.start_s = start_s
         self.gates = {gate.gate: GateStory(gate.gate, gate.title or gate.gate, gate.chain) for gate in world.gates}
         self.chains: dict[str, event_pb2.ChainSnapshot] = {}
+        self.chain_times: dict[tuple[str, int], float] = {}
         self.rejected: list[str] = []
         self.closed = False
         self.last_s = 0.0
@@ -127,7 +134,9 @@ class Story:
         self.last_s = max(self.last_s, at)
         kind = update.WhichOneof("kind")
         if kind == "chain_changed":
-            self.chains[update.chain_changed.chain.chain] = update.chain_changed.chain
+            chain = update.chain_changed.chain
+            self.chains[chain.chain] = chain
+            self.chain_times.setdefault((chain.chain, chain.status), at)
         elif kind == "event_rejected":
             self.rejected.append(update.event_rejected.reason)
         elif kind == "session_closed":
