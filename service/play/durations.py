@@ -62,7 +62,7 @@ class Remaining:
         return remaining
 
     def _survival(self, sigma: float) -> float:
-        return 1.0 if self.age_s <= 0 else _survival(math.log(self.age_s / self.median_s) / sigma)
+        return 1.0 if self.age_s <= 0 else _survival((math.log(self.age_s) - math.log(self.median_s)) / sigma)
 
 
 def spread(duration: Duration) -> float:

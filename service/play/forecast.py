@@ -8,13 +8,14 @@ when what it depends on does.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float64
 
-from service.ids import GateId
+from service.ids import ChainId, GateId
 from service.play.event import ChainStatus
 from service.play.state import SessionState
 from service.play.ways import ChainWays, chain_ways, way_to
@@ -60,14 +61,22 @@ def forecast_gate(world: World, state: SessionState, gate: GateId, now_s: float)
     return _forecast(known, state, ways)
 
 
-def forecast_gates(world: World, state: SessionState, now_s: float) -> dict[GateId, GateForecast]:
-    """The forecasts for all gates of the world, each equal to what `forecast_gate` gives."""
+def forecast_gates(
+    world: World, state: SessionState, now_s: float, gates: Iterable[GateId] | None = None
+) -> dict[GateId, GateForecast]:
+    """The forecasts for `gates`, or for all of the world, each equal to what `forecast_gate` gives.
+
+    Quicker than one by one: gates of one chain share most of the work. KeyError for an id that the world does not have.
+    """
     played_s = state.played_at(now_s)
+    ways: dict[ChainId, ChainWays] = {}
     forecasts: dict[GateId, GateForecast] = {}
-    for chain, gates in world.gates_of.items():
-        ways = chain_ways(world.chains[chain], state.chains[chain], played_s)
-        forecasts.update((gate.gate, _forecast(gate, state, ways)) for gate in gates)
-    return {gate: forecasts[gate] for gate in world.gates}
+    for gate in world.gates if gates is None else gates:
+        known = world.gates[gate]
+        if known.chain not in ways:
+            ways[known.chain] = chain_ways(world.chains[known.chain], state.chains[known.chain], played_s)
+        forecasts[gate] = _forecast(known, state, ways[known.chain])
+    return forecasts
 
 
 def _forecast(gate: Gate, state: SessionState, ways: ChainWays) -> GateForecast:

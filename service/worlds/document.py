@@ -86,7 +86,7 @@ Requires = Annotated[
 class TaskPart(Part):
     """One task of a chain."""
 
-    title: Title | None = Field(None, description="For people; default: the id.")
+    title: Title | None = Field(default=None, description="For people; default: the id.")
     requires: Requires | None = Field(
         None, description="What must be done first: a task, {all: [...]} or {any: [...]}."
     )
@@ -106,7 +106,7 @@ class TaskPart(Part):
 class ChainPart(Part):
     """A chain of tasks that opens gates."""
 
-    title: Title | None = Field(None, description="For people; default: the id.")
+    title: Title | None = Field(default=None, description="For people; default: the id.")
     abandon_chance: float = Field(0.0, ge=0.0, le=1.0, description="Chance that a player who accepts it gives it up.")
     tasks: dict[Id, TaskPart] = Field(min_length=1, max_length=limits.MAX_TASKS)
 
@@ -172,7 +172,7 @@ class ContentPart(DefaultsPart):
 
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS, description="What is seen, in words.")
     seed: int = Field(0, ge=0, lt=SEED_LIMIT, description="Decides the content together with the prompt.")
-    duration_s: float | None = Field(None, gt=0.0, description="Instead of frames: length in scene seconds.")
+    duration_s: float | None = Field(default=None, gt=0.0, description="Instead of frames: length in scene seconds.")
 
     @field_validator("prompt")
     @classmethod
@@ -191,7 +191,7 @@ class ContentPart(DefaultsPart):
 class GatePart(Part):
     """The obstacle that a chain opens, and the content behind it."""
 
-    title: Title | None = Field(None, description="For people; default: the id.")
+    title: Title | None = Field(default=None, description="For people; default: the id.")
     chain: Id = Field(description="The chain that opens it.")
     requires: Requires | None = Field(
         None, description="Tasks of that chain; default: all that no other task requires."
@@ -202,8 +202,8 @@ class GatePart(Part):
 class WorldDocument(Part):
     """A Narthex world: task chains, gates and the content behind them."""
 
-    world: WorldName | None = Field(None, description="The world's id: lower-case letters, digits and hyphens.")
-    title: Title | None = Field(None, description="For people; default: the id.")
+    world: WorldName | None = Field(default=None, description="The world's id: lower-case letters, digits and hyphens.")
+    title: Title | None = Field(default=None, description="For people; default: the id.")
     defaults: DefaultsPart = Field(default_factory=DefaultsPart)
     chains: dict[Id, ChainPart] = Field(min_length=1, max_length=limits.MAX_CHAINS)
     gates: dict[Id, GatePart] = Field(min_length=1, max_length=limits.MAX_GATES)
@@ -213,7 +213,3 @@ def json_schema() -> dict[str, Any]:
     """The JSON Schema (2020-12) of world files, for editors."""
     schema = WorldDocument.model_json_schema()
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "Narthex world"}
-
-
-for _model in (AllOf, AnyOf, TaskPart, ChainPart, GatePart, WorldDocument):
-    _model.model_rebuild()

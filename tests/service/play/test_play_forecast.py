@@ -180,6 +180,14 @@ def test_one_gate_and_all_gates_agree_in_every_bit():
         assert alone.reach_chance == found.reach_chance
 
 
+def test_some_gates_can_be_asked_for_alone():
+    state = after((0, TaskStarted("split", "start")))
+    some = forecast_gates(WORLD, state, 1007.0, ["slow", "one"])
+    assert list(some) == ["slow", "one"]
+    assert (some["slow"].samples_s == forecast(state, "slow", 7).samples_s).all()
+    assert forecast_gates(WORLD, state, 1007.0, []) == {}
+
+
 def test_an_unknown_gate_is_a_key_error():
     with pytest.raises(KeyError):
         forecast(after(), "nowhere")

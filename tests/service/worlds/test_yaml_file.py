@@ -4,6 +4,8 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from clips.camera_path import PathKind
 from service.errors import InvalidInput
@@ -43,6 +45,27 @@ gates:
       qualities: [full]
       camera: {path: still, eye_height_m: 1.7}
 """
+
+
+PIECES = [
+    b"",
+    b" ",
+    b"\n",
+    b"[",
+    b"}",
+    b": ",
+    b"- ",
+    b"'",
+    b"null",
+    b"{}",
+    b"[]",
+    b"1e9",
+    b"\t",
+    b"\xff",
+    b"#",
+    b"a",
+    b"!x ",
+]
 
 
 def problems(text, **more):
@@ -229,6 +252,23 @@ def test_of_very_many_problems_the_first_are_told_and_the_rest_counted():
         parse_world(text.encode())
     assert len(error.value.fields) == MAX_PROBLEMS
     assert error.value.message.endswith(f"and {200 - MAX_PROBLEMS} more problems")
+
+
+@given(st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 12), st.sampled_from(PIECES)), min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_a_damaged_world_is_a_world_or_has_problems_with_lines(damages):
+    source = GOOD.encode()
+    for place, cut, piece in damages:
+        at = place % len(source)
+        source = source[:at] + piece + source[at + cut :]
+    try:
+        world = parse_world(source)
+    except InvalidInput as error:
+        assert error.fields
+        assert all(problem.message.startswith("line ") for problem in error.fields)
+        assert not any("pydantic" in problem.message for problem in error.fields)
+    else:
+        assert world.gates and world.chains
 
 
 def test_a_file_that_is_too_big_on_disk_is_not_read_whole(tmp_path):
