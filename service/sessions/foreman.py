@@ -169,5 +169,4 @@ class Foreman:
 
     def _dropped(self, session: LiveSession) -> None:
         self._planner.forget(session.session_id)
-        if session.lineage.broken:
-            self._dirty.add(session.session_id)
+        self._dirty.add(session.session_id)  # what only this session wanted is cancelled

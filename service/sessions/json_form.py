@@ -137,8 +137,8 @@ def _dataclass_encoder(hint: Any) -> Encoder:
     names = tuple(field.name for field in fields(hint))
     if len(names) < 2:  # attrgetter gives a tuple only for two names or more
         encoders = [(name, _encoder(hints[name])) for name in names]
-        return lambda value: {name: encode(getattr(value, name)) for name, encode in encoders}
-    parts = [(name, encode) for name in names if (encode := _encoder(hints[name])) is not _same]
+        return lambda value: {name: part(getattr(value, name)) for name, part in encoders}
+    parts = [(name, part) for name in names if (part := _encoder(hints[name])) is not _same]
     values_of = attrgetter(*names)
 
     def encode(value: Any) -> Any:
