@@ -148,7 +148,7 @@ class DefaultsPart(Part):
     variation: VariationText | None = None
     camera: CameraPart | None = None
     control: Literal["none"] | None = Field(
-        None, description="What steers the picture besides the prompt: nothing yet."
+        default=None, description="What steers the picture besides the prompt: nothing yet."
     )
 
     @field_validator("qualities")
