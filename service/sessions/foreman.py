@@ -165,7 +165,7 @@ class Foreman:
         # Waiting here means that a slow disk slows the turns instead of gathering writes.
         commits, self._commits = self._commits, []
         for commit in commits:
-            await commit
+            await asyncio.shield(commit)
 
     def _dropped(self, session: LiveSession) -> None:
         self._planner.forget(session.session_id)
