@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from clips.clip import Clip, load_clip
@@ -205,6 +207,8 @@ class ContentRun:
             self._generation.advance(STEPS_A_CHUNK)
 
     def _take(self, clip: Clip) -> None:
+        # One memory layout, whether decoded or read from a file: Numba compiles for each anew.
+        clip = replace(clip, frames=np.ascontiguousarray(clip.frames), depth=np.ascontiguousarray(clip.depth))
         self._clip = clip
         self._generation = None
         if self._wants_scene:

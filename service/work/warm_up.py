@@ -19,10 +19,10 @@ def warm_up_clip(frames: int, width: int, height: int) -> Clip:
     viewmats[:, 2, 3] = -STEP_M * np.arange(frames)
     cameras = Cameras(viewmats, np.tile(intrinsics(width, height, 70.0), (frames, 1, 1)), width, height)
     moved_m = STEP_M * np.arange(frames, dtype=np.float32)[:, None, None]
-    depth = np.broadcast_to(WALL_M - moved_m, (frames, height, width)).astype(np.float32)
+    depth = np.array(np.broadcast_to(WALL_M - moved_m, (frames, height, width)), np.float32, order="C")
     rows, columns = np.mgrid[:height, :width]
     pattern = np.stack([columns * 255 // width, rows * 255 // height, (rows + columns) % 64 + 96], axis=-1)
-    colors = np.broadcast_to(pattern, (frames, height, width, 3)).astype(np.uint8)
+    colors = np.array(np.broadcast_to(pattern, (frames, height, width, 3)), np.uint8, order="C")
     side = max(2, height // 4)
     for frame in range(frames):
         left = min(width - side, width // 8 + frame * max(1, width // (2 * frames)))
