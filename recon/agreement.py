@@ -102,7 +102,7 @@ def _count_views(
             if s == own_frames[n]:
                 continue
             u, v, z = _to_pixel(positions[n], viewmats[s], Ks[s])
-            if z <= 0.0 or not (u >= 0.0 and v >= 0.0 and u < width and v < height):
+            if z <= 0.0 or not (u >= 1.0 and v >= 1.0 and u < width - 1.0 and v < height - 1.0):
                 continue
             i, j = int(u), int(v)
             if z < nearest[s, j, i] * (1.0 - tolerance):
@@ -124,7 +124,8 @@ def count_views(
     """How often other frames see through, see, and see something before each point: (N, 3) counts.
 
     A frame sees through a point when the nearest depth in the 3x3 pixels around it is farther by `tolerance`
-    (relative): space that is empty in that frame. The point's own frame (`own_frames`, (N,)) is left out;
+    (relative): space that is empty in that frame. The outermost pixels do not vote: what is beside them is not
+    known. The point's own frame (`own_frames`, (N,)) is left out;
     `frames` lists those that vote.
     """
     from scipy.ndimage import maximum_filter, minimum_filter  # noqa: PLC0415 - slow to import, rarely needed

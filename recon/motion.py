@@ -24,6 +24,8 @@ _COLOR_METRES = 0.4
 _ITERATIONS = 8
 _TRIMMED_SHARE = 0.7
 _SAMPLE = 400
+_NEIGHBOURS = 6
+_SAME_SIZE = 0.25
 _MAX_MISFIT_FOOTPRINTS = 2.5
 _MAX_SPEED_MPS = 6.0
 _OWN_FOOTPRINTS = 1.5
@@ -33,11 +35,12 @@ _HELD_WIDTH = 50.0
 
 @dataclass(frozen=True, eq=False)
 class Component:
-    """One connected piece of the moving mask in one frame."""
+    """One connected piece of the moving mask in one frame; `cut` where the picture's border cuts it off."""
 
     points: Points
     centroid: np.ndarray
     color: np.ndarray
+    cut: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +70,18 @@ def window_centers(frames: int, every: int) -> list[int]:
 
 
 def _components(points: Points, clip: Clip) -> list[Component]:
-    mask = np.zeros(clip.depth.shape[1] * clip.depth.shape[2], bool)
+    height, width = clip.depth.shape[1:]
+    mask = np.zeros(height * width, bool)
     mask[points.pixels] = True
-    labels, count = label(mask.reshape(clip.depth.shape[1:]), structure=np.ones((3, 3)))
+    labels, count = label(mask.reshape(height, width), structure=np.ones((3, 3)))
     owners = labels.ravel()[points.pixels]
-    parts = [points[owners == k + 1] for k in range(count)]
-    return [Component(part, np.median(part.positions, axis=0), part.colors.mean(axis=0)) for part in parts]
+    return [_component(points[owners == k + 1], height, width) for k in range(count)]
+
+
+def _component(points: Points, height: int, width: int) -> Component:
+    rows, columns = points.pixels // width, points.pixels % width
+    cut = bool((rows == 0).any() or (rows == height - 1).any() or (columns == 0).any() or (columns == width - 1).any())
+    return Component(points, points.positions.mean(axis=0, dtype=np.float64), points.colors.mean(axis=0), cut)
 
 
 def _window(frames: list[list[Component]], center: int, clip: Clip, settings: ReconSettings) -> Splats | None:
@@ -96,23 +105,29 @@ def _window(frames: list[list[Component]], center: int, clip: Clip, settings: Re
 
 
 def match(component: Component, others: list[Component]) -> Shift:
-    """Translation of `component` onto another frame's components, by closest points in position and colour.
+    """Translation of `component` onto the component of another frame that is most alike in place, colour and size.
 
-    Starts at the centroid of the component that is most alike, refines on the best 70 % of the pairs.
+    Where both are seen whole, the middles tell it. Where one is cut off or partly hidden, it starts there and is
+    refined by closest points in position and colour, on the best 70 % of the pairs.
     """
     target = min(others, key=lambda other: _unlikeness(component, other))
     source = component.points[_spread(len(component.points))]
-    offset = target.centroid - component.centroid
-    tree = cKDTree(_features(target.points))
     features, own = _features(source), source.positions.astype(np.float64)
-    distance = np.zeros(len(own))
-    for _ in range(_ITERATIONS):
+    tree = cKDTree(_features(target.points))
+    neighbours = min(_NEIGHBOURS, len(target.points))
+    offset = target.centroid - component.centroid
+    whole = not component.cut and not target.cut
+    alike = abs(np.log(len(component.points) / len(target.points))) <= _SAME_SIZE
+    for _ in range(0 if whole and alike else _ITERATIONS):
         moved = features.copy()
         moved[:, :3] += offset
-        distance, index = tree.query(moved)
-        best = distance <= np.quantile(distance, _TRIMMED_SHARE)
-        offset = (target.points.positions[index[best]].astype(np.float64) - own[best]).mean(axis=0)
-    misfit = float(np.quantile(distance, _TRIMMED_SHARE)) if len(distance) else np.inf
+        distance, index = tree.query(moved, k=neighbours)
+        distance, index = distance.reshape(len(own), -1), index.reshape(len(own), -1)
+        best = distance[:, 0] <= np.quantile(distance[:, 0], _TRIMMED_SHARE)
+        near = target.points.positions[index[best]].astype(np.float64).mean(axis=1)
+        offset = (near - own[best]).mean(axis=0)
+    features[:, :3] += offset
+    misfit = float(np.quantile(tree.query(features)[0], _TRIMMED_SHARE))
     limit = _MAX_MISFIT_FOOTPRINTS * float(np.median(component.points.footprints)) + 0.02
     return Shift(offset, misfit <= limit)
 

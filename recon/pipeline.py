@@ -21,7 +21,7 @@ from recon.motion import moving_splats
 from recon.noise import DepthNoise, estimate_noise
 from recon.points import points_of
 from recon.prune import visible
-from recon.refit import View, refit_colors, splat_weights, views_of
+from recon.refit import View, painted, refit_colors, views_of
 from recon.scene import Scene4D
 from recon.settings import ReconSettings
 from recon.splats import Splats, concatenate_splats, scene_of
@@ -154,7 +154,7 @@ class Reconstruction:
     def _prune(self) -> None:
         splats = self._splats()
         if len(splats):
-            weights = splat_weights(self._seen_views(splats), len(splats))
+            weights = painted(scene_of(splats, self.clip.duration_s), self.clip)
             self._keep(visible(splats, weights, self._arrays["filled"]))
         self._views = None
 

@@ -79,11 +79,19 @@ def refit_colors(colors: np.ndarray, views: list[View], steps: int) -> np.ndarra
 
 
 def splat_weights(views: list[View], count: int) -> np.ndarray:
-    """Sum of each splat's weights over all pixels of `views`, (N,) float32: how much of the clip it paints."""
+    """Sum of each splat's weights over all pixels of `views`, (N,) float32: how much of them it paints."""
     total = np.zeros(count, np.float64)
     for view in views:
         total += np.bincount(view.splats, view.weights, count)
     return total.astype(np.float32)
+
+
+def painted(scene: Scene4D, clip: Clip) -> np.ndarray:
+    """Sum of each splat's weights over all pixels of every frame, (N,) float32; one frame is held at a time."""
+    total = np.zeros(len(scene), np.float32)
+    for frame in range(len(clip)):
+        total += splat_weights([_view(scene, clip, frame)], len(scene))
+    return total
 
 
 @njit(cache=True, nogil=True)

@@ -1,8 +1,4 @@
-"""Axes: the one place where a scene changes its coordinate system.
-
-The gate frame is right-handed with x right, y down, z into the room (RDF), which is also what 3DGS PLY files use.
-`.4dgs` and glTF files use x right, y up, z towards the viewer (RUB): the same handedness, half a turn about x.
-"""
+"""Axes: a whole scene in the coordinate system of a file; `clips.frame_axes` says which systems there are."""
 
 from __future__ import annotations
 
@@ -10,20 +6,20 @@ from dataclasses import replace
 
 import numpy as np
 
+from clips.frame_axes import GLTF_RUB
 from recon.scene import Scene4D
 
-_FLIP = np.array([1.0, -1.0, -1.0], np.float32)
 # Under y -> -y, z -> -z every real SH basis function of 3DGS's order keeps or changes its sign.
 _SH_SIGNS = np.array([-1, -1, 1, -1, 1, 1, -1, 1, -1, 1, -1, -1, 1, -1, 1], np.float32)
 
 
-def half_turn_about_x(scene: Scene4D) -> Scene4D:
-    """`scene` with y and z reversed: RDF becomes RUB, and RUB becomes RDF."""
-    w, x, y, z = scene.quats.T
+def gate_to_rub(scene: Scene4D) -> Scene4D:
+    """`scene` with x right, y up, z towards the viewer (glTF, `.4dgs`): half a turn about x, its own inverse."""
     return replace(
         scene,
-        means=scene.means * _FLIP,
-        velocities=scene.velocities * _FLIP,
-        quats=np.stack([-x, w, -z, y], axis=1),
+        means=GLTF_RUB.points(scene.means),
+        quats=GLTF_RUB.quats(scene.quats),
+        log_scales=GLTF_RUB.log_scales(scene.log_scales),
+        velocities=GLTF_RUB.velocities(scene.velocities),
         shN=scene.shN * _SH_SIGNS[None, : scene.shN.shape[1], None],
     )

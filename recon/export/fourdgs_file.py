@@ -14,9 +14,9 @@ from pathlib import Path
 import fourdgs
 import numpy as np
 
+from clips.atomic_file import replacing
 from recon.errors import InvalidScene, UnreadableScene
-from recon.export.atomic import write_atomically
-from recon.export.axes import half_turn_about_x
+from recon.export.axes import gate_to_rub
 from recon.export.color import COLOR_SPACE, display_of_sh0, sh0_of_display
 from recon.scene import TEMPORAL_CUTOFF, Scene4D
 
@@ -52,7 +52,7 @@ def encode_4dgs(scene: Scene4D, metadata: dict[str, str] | None = None) -> bytes
         InvalidScene: SH coefficients do not make whole degrees, or a value is beyond what the container holds.
     """
     degree = _degree(scene)
-    flipped = half_turn_about_x(scene)
+    flipped = gate_to_rub(scene)
     gaussians = fourdgs.GaussianSet(
         positions=flipped.means,
         scales=np.exp(flipped.log_scales),
@@ -90,7 +90,7 @@ def decode_4dgs(data: bytes) -> Scene4D:
         read = fourdgs.read(bytes(data), recover_truncated=False)
         if read.truncated:
             raise UnreadableScene(f".4dgs data of {len(data)} bytes is cut short; fetch the file again")
-        scene = half_turn_about_x(_scene(read.gaussians, float(read.duration_sec)))
+        scene = gate_to_rub(_scene(read.gaussians, float(read.duration_sec)))
         declared = int(read.header.gaussian_count)
     except _NO_SCENE as error:
         text = f"{type(error).__name__}: {error}"
@@ -104,7 +104,10 @@ def decode_4dgs(data: bytes) -> Scene4D:
 
 def write_4dgs(scene: Scene4D, path: Path, metadata: dict[str, str] | None = None) -> int:
     """Write `scene` to `path` (all or nothing); returns the number of bytes."""
-    return write_atomically(path, encode_4dgs(scene, metadata))
+    data = encode_4dgs(scene, metadata)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+    return len(data)
 
 
 def read_4dgs(path: Path) -> Scene4D:

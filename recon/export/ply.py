@@ -11,8 +11,8 @@ from pathlib import Path
 import gsply
 import numpy as np
 
+from clips.atomic_file import replacing
 from recon.errors import InvalidScene, UnreadableScene
-from recon.export.atomic import write_atomically
 from recon.instant import scene_at
 from recon.scene import Scene4D
 
@@ -40,7 +40,10 @@ def encode_ply(scene: Scene4D, time_s: float = 0.0) -> bytes:
 
 def write_ply(scene: Scene4D, path: Path, time_s: float = 0.0) -> int:
     """Write the scene at `time_s` to `path` (all or nothing); returns the number of bytes."""
-    return write_atomically(path, encode_ply(scene, time_s))
+    data = encode_ply(scene, time_s)
+    with replacing(path) as partial:
+        partial.write_bytes(data)
+    return len(data)
 
 
 def read_ply(path: Path) -> Scene4D:

@@ -1,0 +1,171 @@
+"""`narthex reconstruct`: a 4D scene from a clip file, alone, without a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from clips.clip import Clip
+    from recon.scene import Scene4D
+
+WRONG_INPUT = 2
+SHEET_FRAMES = 6
+SIDEWAYS_M = 0.3
+
+
+class ReconQuality(StrEnum):
+    """How much work goes into the scene."""
+
+    DRAFT = "draft"
+    FULL = "full"
+
+
+def reconstruct(
+    clip: Annotated[Path, typer.Argument(help="A clip (.npz), as narthex generate writes it.", metavar="CLIP")],
+    *,
+    out: Annotated[Path, typer.Option(help="The scene, with its motion: a .4dgs file.")],
+    ply: Annotated[Path | None, typer.Option(help="Also write one instant as a 3DGS .ply file.")] = None,
+    ply_time_s: Annotated[float, typer.Option("--ply-time", help="Which instant, in scene seconds.")] = 0.0,
+    quality: Annotated[ReconQuality, typer.Option(help="draft is coarser and quicker.")] = ReconQuality.FULL,
+    sheet: Annotated[Path | None, typer.Option(help="Also write a picture: clip, scene, scene from the side.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Reconstruct the 4D splat scene of an RGB-D clip with known cameras.
+
+    Examples:
+
+        narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs
+
+        narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --ply moss.ply --quality draft --sheet moss.png
+    """
+    from clips.errors import ClipError
+    from recon.errors import ReconError
+
+    console = Console(stderr=True, quiet=as_json)
+    for target in (out, ply, sheet):
+        if target is not None and not target.parent.is_dir():
+            typer.echo(f"narthex reconstruct: {target}: there is no folder {target.parent}; make it first", err=True)
+            raise typer.Exit(WRONG_INPUT)
+    try:
+        report = _run(clip, quality, console, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
+    except (ClipError, ReconError) as error:
+        typer.echo(f"narthex reconstruct: {_with_file(error, clip)}", err=True)
+        raise typer.Exit(WRONG_INPUT) from error
+    except OSError as error:
+        typer.echo(f"narthex reconstruct: {error}; name files that can be written", err=True)
+        raise typer.Exit(WRONG_INPUT) from error
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        _tell(report)
+
+
+def _run(
+    path: Path,
+    quality: ReconQuality,
+    console: Console,
+    *,
+    out: Path,
+    ply: Path | None,
+    ply_time_s: float,
+    sheet: Path | None,
+) -> dict[str, Any]:
+    from clips.clip import load_clip
+    from clips.picture import write_png
+    from recon.export.fourdgs_file import write_4dgs
+    from recon.export.ply import write_ply
+    from recon.raster import render_scene
+
+    clip = load_clip(path)
+    begun = time.perf_counter()
+    scene, stages_s = _reconstruct(clip, quality, console)
+    elapsed_s = time.perf_counter() - begun
+    frames, _, _ = render_scene(scene, clip.cameras, clip.times)
+    report: dict[str, Any] = {
+        "clip": str(path),
+        "quality": quality.value,
+        "splats": len(scene),
+        "moving_splats": int((~scene.is_static).sum()),
+        "psnr_db": round(_psnr_db(frames, clip.frames), 2),
+        "elapsed_s": round(elapsed_s, 3),
+        "stages_s": {name: round(seconds, 3) for name, seconds in stages_s.items()},
+        "out": str(out),
+        "bytes": write_4dgs(scene, out, {"caption": clip.caption, "quality": quality.value}),
+    }
+    if ply is not None:
+        report |= {"ply": str(ply), "ply_bytes": write_ply(scene, ply, ply_time_s)}
+    if sheet is not None:
+        write_png(_sheet(clip, scene, frames), sheet)
+        report["sheet"] = str(sheet)
+    return report
+
+
+def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[Scene4D, dict[str, float]]:
+    """The scene, and the seconds that each stage took."""
+    from recon.pipeline import Reconstruction
+    from recon.settings import ReconSettings
+
+    settings = ReconSettings.draft() if quality is ReconQuality.DRAFT else ReconSettings.full()
+    job = Reconstruction(clip, settings)
+    stages_s: dict[str, float] = {}
+    columns = (TextColumn("{task.description:<8}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))
+    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+        task = progress.add_task(job.stage_name, total=job.stages_total)
+        while not job.done:
+            name, begun = job.stage_name, time.perf_counter()
+            progress.update(task, description=name)
+            job.advance()
+            stages_s[name] = stages_s.get(name, 0.0) + time.perf_counter() - begun
+            progress.advance(task)
+    return job.finish(), stages_s
+
+
+def _psnr_db(rendered: np.ndarray, truth: np.ndarray) -> float:
+    """Peak signal-to-noise ratio of uint8 pictures in dB; 99 when they are equal."""
+    import numpy as np
+
+    error = float(np.mean((rendered.astype(np.float64) - truth) ** 2))
+    return float(10.0 * np.log10(255.0**2 / error)) if error > 0 else 99.0
+
+
+def _sheet(clip: Clip, scene: Scene4D, frames: np.ndarray) -> np.ndarray:
+    """A contact sheet: the clip, the scene from the same cameras, and from cameras a little to the right."""
+    import numpy as np
+
+    from clips.cameras import Cameras
+    from clips.picture import contact_sheet
+    from recon.raster import render_scene
+
+    chosen = np.unique(np.linspace(0, len(clip) - 1, min(SHEET_FRAMES, len(clip))).astype(int))
+    viewmats = clip.cameras.viewmats.copy()
+    viewmats[:, 0, 3] -= SIDEWAYS_M
+    aside = Cameras(viewmats, clip.cameras.Ks, clip.cameras.width, clip.cameras.height)
+    moved, _, _ = render_scene(scene, aside, clip.times)
+    rows = [list(pictures[chosen]) for pictures in (clip.frames, frames, moved)]
+    labels = ["clip", "scene, same cameras", f"scene, cameras {SIDEWAYS_M:g} m to the right"]
+    return contact_sheet(rows, labels, scale=2)
+
+
+def _with_file(error: Exception, path: Path) -> str:
+    text = str(error)
+    return text if str(path) in text else f"{path}: {text}"
+
+
+def _tell(report: dict[str, Any]) -> None:
+    typer.echo(
+        f"{report['splats']} splats ({report['moving_splats']} moving), {report['bytes']} bytes, "
+        f"{report['elapsed_s']:.1f} s, PSNR on the clip {report['psnr_db']:.1f} dB"
+    )
+    for name in ("out", "ply", "sheet"):
+        if name in report:
+            typer.echo(report[name])
