@@ -64,7 +64,7 @@ class AssetService:
         page = read_page(request.page_size, request.page_token, "segments")
         after = SegmentId(page.after) if page.after else None
         found = await asyncio.to_thread(self._catalogue.list_segments, page.size + 1, after)
-        records, token = cut_page(found, page, "segment_id", "segments")
+        records, token = cut_page(found, page, lambda record: record.segment_id, "segments")
         return pb2.ListSegmentsResponse(segments=map(content.segment_message, records), next_page_token=token)
 
     @endpoint(Access.PLAYER)

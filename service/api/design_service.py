@@ -83,8 +83,8 @@ class DesignService:
         """A page of worlds."""
         page = read_page(request.page_size, request.page_token, "worlds")
         found = await self._director.worlds(page.size + 1, WorldId(page.after) if page.after else None)
-        messages, token = cut_page([world.world_message(stored) for stored in found], page, "name", "worlds")
-        return pb2.ListWorldsResponse(worlds=messages, next_page_token=token)
+        kept, token = cut_page(found, page, lambda stored: stored.world.world_id, "worlds")
+        return pb2.ListWorldsResponse(worlds=map(world.world_message, kept), next_page_token=token)
 
     @endpoint()
     async def DeleteWorld(self, request: pb2.DeleteWorldRequest, call: Call) -> pb2.DeleteWorldResponse:

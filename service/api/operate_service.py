@@ -44,7 +44,7 @@ class OperateService:
         page = read_page(request.page_size, request.page_token, listing)
         after = JobId(page.after) if page.after else None
         found = await asyncio.to_thread(self._jobs.list, state, page.size + 1, after)
-        jobs, token = cut_page(found, page, "job_id", listing)
+        jobs, token = cut_page(found, page, lambda job: job.job_id, listing)
         return pb2.ListJobsResponse(jobs=map(job_message, jobs), next_page_token=token)
 
     @endpoint()

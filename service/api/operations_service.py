@@ -34,7 +34,7 @@ class OperationsService:
             raise Unsupported("ListOperations takes no filter in this version")
         page = read_page(request.page_size, request.page_token, "operations")
         found = await self._reader.jobs(page.size + 1, JobId(page.after) if page.after else None)
-        jobs, token = cut_page(found, page, "job_id", "operations")
+        jobs, token = cut_page(found, page, lambda job: job.job_id, "operations")
         operations = [await self._reader.operation(job) for job in jobs]
         return pb2.ListOperationsResponse(operations=operations, next_page_token=token)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -52,14 +52,15 @@ def read_page(size: int, token: str, listing: str, default: int = DEFAULT_PAGE_S
     return Page(size, after)
 
 
-def cut_page(items: Sequence[Item], page: Page, key: str, listing: str) -> tuple[Sequence[Item], str]:
+def cut_page(
+    items: Sequence[Item], page: Page, id_of: Callable[[Item], str], listing: str
+) -> tuple[Sequence[Item], str]:
     """The page's items of one more than its size that were read, and the token of the next page ("" for none).
 
-    `key` names the attribute that is the id by which items are listed.
+    `id_of` gives the id by which items are listed.
     """
     if len(items) <= page.size:
         return items, ""
     kept = items[: page.size]
-    last = str(getattr(kept[-1], key))
-    token = base64.urlsafe_b64encode(json.dumps([listing, last], separators=(",", ":")).encode())
+    token = base64.urlsafe_b64encode(json.dumps([listing, id_of(kept[-1])], separators=(",", ":")).encode())
     return kept, token.decode()

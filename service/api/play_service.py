@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import weakref
 from dataclasses import dataclass
 from typing import Any
@@ -22,7 +23,9 @@ from service.errors import Forbidden, Unauthenticated, Unavailable
 from service.ids import SessionId
 from service.play.event import Event
 from service.sessions.director import Director
-from service.sessions.views import SessionClosed
+from service.sessions.views import SessionClosed, Update
+
+logger = logging.getLogger(__name__)
 
 WATCH_BATCH = 64
 DEFAULT_UPDATES = 100
@@ -78,7 +81,7 @@ class PlayService:
         page = read_page(request.page_size, request.page_token, listing)
         after = SessionId(page.after) if page.after else None
         found = await self._director.list_sessions(world, page.size + 1, after)
-        views, token = cut_page(found, page, "session_id", listing)
+        views, token = cut_page(found, page, lambda view: view.session_id, listing)
         return pb2.ListSessionsResponse(sessions=map(session_message, views), next_page_token=token)
 
     @endpoint()
@@ -104,6 +107,8 @@ class PlayService:
         """Streams updates until the session is closed or the client goes."""
         session = names.session_id(request.session, "session")
         call.caller.check_session(session)
+        # Sent before anything else: a status cannot follow a write that is given up half-way without it.
+        await call.context.send_initial_metadata(())
         task = asyncio.current_task()
         if task is not None:
             self._watchers.add(task)
@@ -176,18 +181,22 @@ class _Watcher:
         self._call = call
         self._write_timeout_s = write_timeout_s
 
-    async def send(self, update: Any) -> None:
-        """Write one update; a client that does not take it in time is cut off."""
+    async def send(self, update: Update) -> None:
+        """Write one update; a client that does not take it in time is cut off.
+
+        The update that was given up on is with the transport already: the client gets it before the status.
+        """
+        self.cursor = update.cursor
         try:
             async with asyncio.timeout(self._write_timeout_s):
                 await self._call.context.write(update_message(update))
         except TimeoutError:
             await self.cut_off(f"the watcher took no update for {self._write_timeout_s:g} s", "WATCHER_TOO_SLOW")
-        self.cursor = update.cursor
         self.closed = isinstance(update.kind, SessionClosed)
 
     async def cut_off(self, message: str, reason: str) -> None:
         """End the watch with UNAVAILABLE and the cursor from which to resume."""
+        logger.info("watcher cut off: %s", message, extra={"reason": reason, "cursor": self.cursor})
         await abort(self._call.context, resume_status(message, self.cursor, reason, self._call.trace_id))
 
 

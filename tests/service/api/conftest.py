@@ -207,3 +207,37 @@ def refused() -> Any:
             return True
 
     return Caught
+
+
+@pytest.fixture
+def refusal_of() -> Any:
+    """The function that takes a call's error apart."""
+    return refusal
+
+
+@pytest.fixture
+def make_wire() -> Iterator[Any]:
+    """Makes servers with settings of their own, in the folder given; they are stopped after the test."""
+    made: list[WireServer] = []
+
+    def make(folder: Path, **flags: Any) -> WireServer:
+        made.append(WireServer(folder, **flags))
+        return made[-1]
+
+    yield make
+    for server in made:
+        server.stop()
+
+
+@pytest.fixture
+def make_client() -> Iterator[Any]:
+    """Makes clients of a server; they are closed after the test."""
+    made: list[Client] = []
+
+    def make(server: WireServer, key: str = "", **options: Any) -> Client:
+        made.append(Client(server.address, key, **options))
+        return made[-1]
+
+    yield make
+    for caller in made:
+        caller.close()

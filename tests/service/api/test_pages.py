@@ -20,7 +20,7 @@ ITEMS = [Item(f"i{number:03}") for number in range(120)]
 def listed(size: int, token: str) -> tuple[list[Item], str]:
     page = read_page(size, token, "items")
     rest = [item for item in ITEMS if page.after is None or item.name > page.after]
-    found, following = cut_page(rest[: page.size + 1], page, "name", "items")
+    found, following = cut_page(rest[: page.size + 1], page, lambda item: item.name, "items")
     return list(found), following
 
 
