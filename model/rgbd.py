@@ -46,6 +46,6 @@ def unpack_rgbd(
 ) -> tuple[UInt8[np.ndarray, "*B T H W 3"], Float32[np.ndarray, "*B T H W"]]:
     """Frames (..., T, H, W, 3) uint8 and depth (..., T, H, W) float32 metres: the inverse of `pack_rgbd`."""
     channels_last = rgbd.detach().movedim(-4, -1)
-    color = ((channels_last[..., :3] + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8)
+    color = ((channels_last[..., :3] + 1.0) * 127.5).round().clamp(0, 255).to(torch.uint8).contiguous()
     depth = metric_depth(channels_last[..., 3])
     return color.numpy(force=True), depth.float().contiguous().numpy(force=True)

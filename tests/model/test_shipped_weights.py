@@ -12,7 +12,7 @@ from clips.cameras import Cameras
 from model.checkpoint import load_checkpoint
 from model.dit import Dit
 from model.evaluate import Sampling, generate_like, mean_clip, velocity_loss
-from model.generate import DRAFT_STEPS, FULL_STEPS, GUIDANCE, SIGMA_SHIFT, Generator, default_weights
+from model.generate import DRAFT_STEPS, GUIDANCE, SIGMA_SHIFT, Generator, default_weights
 from model.spec import SegmentSpec
 from model.train.data import ClipRecipe, ClipStore, encode_store, slot_table
 
@@ -78,14 +78,14 @@ def test_velocity_loss_is_far_below_that_of_an_untrained_network(shipped: Genera
 def test_generated_clips_are_nearer_to_held_out_ones_than_the_mean_clip(
     shipped: Generator, held_out: ClipStore, tmp_path: Path
 ) -> None:
-    sampling = Sampling(FULL_STEPS, GUIDANCE, SIGMA_SHIFT)
+    sampling = Sampling(DRAFT_STEPS, GUIDANCE, SIGMA_SHIFT)
     made = generate_like((shipped.vae, shipped.dit), held_out, CLIPS, sampling)
-    mean = mean_clip(ClipStore(tmp_path, ClipRecipe(clips=40)), 40)[0]
+    mean = mean_clip(ClipStore(tmp_path, ClipRecipe(clips=16)), 16)[0]
     ours = [_flip(held_out.frames[k], frames) for k, (frames, _) in enumerate(made)]
     theirs = [_flip(held_out.frames[k], mean) for k in range(CLIPS)]
     assert np.mean(ours) < np.mean(theirs)
 
 
 def _flip(reference: np.ndarray, test: np.ndarray) -> float:
-    pairs = [(reference[k].astype(np.float32) / 255, test[k].astype(np.float32) / 255) for k in (0, 8, 16)]
+    pairs = [(reference[k].astype(np.float32) / 255, test[k].astype(np.float32) / 255) for k in (0, 16)]
     return float(np.mean([flip_evaluator.evaluate(a, b, "LDR", applyMagma=False)[1] for a, b in pairs]))
