@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
@@ -16,6 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from narthex.v1 import operate_service_pb2 as pb2
 from narthex.v1 import operate_service_pb2_grpc, quality_pb2, session_pb2
+from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
@@ -78,7 +79,7 @@ def list_jobs(
     if as_json:
         _print_json({"jobs": [_plain(job) for job in found]})
         return
-    Console().print(_jobs_table(found) if found else "no jobs")
+    _print_jobs(found)
 
 
 @jobs_app.command("show")
@@ -211,23 +212,23 @@ def _all_jobs(stub: Any, state: StateOption | None, limit: int) -> Iterator[pb2.
             return
 
 
-def _jobs_table(found: Iterable[pb2.Job]) -> Table:
-    table = Table("job", "kind", "quality", "state", "at", "spent", "attempts", "waiting", "age", "last error")
+def _print_jobs(found: Sequence[pb2.Job]) -> None:
+    """A table that fits into 80 columns, and below it what went wrong last."""
+    table = Table(box=SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for title in ("job", "work", "state", "done", "spent", "age"):
+        table.add_column(title, no_wrap=True)
     for job in found:
-        progress = f"{job.stage} {job.chunks_done}/{job.chunks_total}".strip() if job.chunks_total else ""
-        table.add_row(
-            job.name.removeprefix("jobs/"),
-            job.kind,
-            quality_pb2.Quality.Name(job.quality).removeprefix("QUALITY_"),
-            session_pb2.WorkState.Name(job.state).removeprefix("WORK_STATE_"),
-            progress,
-            f"{job.spent_s:.1f} s",
-            str(job.attempts),
-            str(len(job.waiters)),
-            _age(time.time() - job.create_time.seconds),
-            job.last_error[:60],
-        )
-    return table
+        quality = quality_pb2.Quality.Name(job.quality).removeprefix("QUALITY_")
+        state = session_pb2.WorkState.Name(job.state).removeprefix("WORK_STATE_")
+        done = f"{job.chunks_done}/{job.chunks_total}" if job.chunks_total else ""
+        spent, age = f"{job.spent_s:.1f} s", _age(time.time() - job.create_time.seconds)
+        table.add_row(job.name.removeprefix("jobs/"), f"{job.kind} {quality}", state, done, spent, age)
+    console = Console()
+    console.print(table if found else "no jobs")
+    for job in found:
+        if job.last_error:
+            attempts = f"{job.attempts} attempt{'s' if job.attempts != 1 else ''}"
+            console.print(f"{job.name.removeprefix('jobs/')}: {attempts}: {job.last_error}", markup=False)
 
 
 def _age(seconds: float) -> str:

@@ -28,6 +28,7 @@ def job(number: int, state: int) -> pb2.Job:
         chunks_total=9,
         waiters=["sessions/a/gates/g"],
         spent_s=1.5,
+        last_error="UnsupportedSpec: [another] size" if state == session_pb2.WORK_STATE_DEAD else "",
     )
     made.create_time.GetCurrentTime()
     return made
@@ -89,7 +90,7 @@ def address(operate: Operate) -> Iterator[str]:
 
 
 def run(*arguments: str) -> str:
-    result = CliRunner().invoke(jobs_app, arguments, env={"COLUMNS": "200"}, catch_exceptions=False)
+    result = CliRunner().invoke(jobs_app, arguments, env={"COLUMNS": "80"}, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.output
 
@@ -105,8 +106,10 @@ def test_list_reads_as_many_pages_as_it_needs(address: str, operate: Operate) ->
 def test_list_shows_a_table_and_filters_by_state(address: str) -> None:
     text = run("list", "--server", address, "--limit", "2", "--state", "dead")
     assert "j000" in text
-    assert "denoise 2/9" in text
+    assert "2/9" in text
+    assert "content DRAFT" in text
     assert "DEAD" in text
+    assert "[another] size" in text
     assert "j002" not in text
 
 
