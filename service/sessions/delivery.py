@@ -43,8 +43,12 @@ class DeliveryPace:
             session.client_s = beyond_s if known is None else known + WEIGHT * (beyond_s - known)
 
     def delivery_s(self, session: LiveSession, qualities: Sequence[Quality]) -> float:
-        """Seconds that the first of `qualities` will take to a session's client."""
-        size = self._bytes.get(qualities[0], CONTENT_BYTES) if qualities else 0.0
+        """Seconds that the first of `qualities` will take to a session's client.
+
+        A quality that was never made counts as large as the largest that was.
+        """
+        known = max(self._bytes.values(), default=CONTENT_BYTES)
+        size = self._bytes.get(qualities[0], known) if qualities else 0.0
         client_s = self._client_s if session.client_s is None else session.client_s
         return _transfer_s(size, session.facts.profile.bandwidth_bps) + client_s
 
