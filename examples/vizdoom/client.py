@@ -74,7 +74,7 @@ class Photographer:
                 continue
             if state.y > door.y:
                 self._entered.add(gate)
-            if gate in self._entered and not 20 < state.angle_deg < 160:
+            if gate in self._entered and not 50 < state.angle_deg < 130:
                 self._done.add(gate)
             elif state.is_open(gate):
                 self._recorder.keep(state, game.screen())
@@ -155,7 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--world-file", default="world.yaml", help="what the trace names as its world")
     parser.add_argument("--speed", type=float, default=1.0, help="1 is human pace")
     parser.add_argument("--seed", type=int, default=1, help="of the think times and of the game")
-    parser.add_argument("--longest-wait-s", type=float, default=60.0, help="end of each wait of the player")
+    parser.add_argument("--longest-wait-s", type=float, default=90.0, help="end of each wait of the player")
     return parser
 
 

@@ -44,7 +44,7 @@ class Player:
         red_is_full: Knows,
         yellow_is_worked_on: Knows,
         blue_is_full: Knows,
-        longest_wait_s: float = 60.0,
+        longest_wait_s: float = 90.0,
     ) -> None:
         self._random = random.Random(seed)
         self._red_is_full = red_is_full
@@ -117,8 +117,8 @@ class Player:
 
     def _visit(self, door: Doorway) -> Hands:
         """Walks in, looks to both sides, and comes out again."""
-        yield from self._walk((door.x, door.y + 46), speed=STROLL)
-        for turn in (22.0, -44.0, 22.0):
+        yield from self._walk((door.x, door.y + 34), speed=STROLL)
+        for turn in (16.0, -32.0, 16.0):
             yield from self._turn_by(turn, TURN_DEG_PER_TICK / 4)
         yield from self._think(0.6)
         yield from self._turn_to(door.x, 0)

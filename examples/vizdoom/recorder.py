@@ -29,7 +29,7 @@ from examples.vizdoom.level import DOORWAYS, UNITS_PER_M
 
 KEPT_BEFORE_OPENING = 70
 LONGEST_QUEUE = 64
-PORTRAIT_FROM_M = 3.6
+PORTRAIT_FROM_M = 5.0
 
 
 @dataclass(frozen=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
+from PIL import Image
 
 from clips.cameras import Cameras
 from examples.vizdoom.level import Doorway
@@ -16,6 +17,8 @@ from service.demo.portal import GameFrame, blend, game_cameras, opening_mask
 LEAD_S = 1.2
 HOLD_S = 1.4
 DARK = (0.02, 0.02, 0.03)
+CLIP_Z_M = -0.15
+LARGE_PX = 60_000
 
 
 @dataclass(frozen=True)
@@ -108,26 +111,54 @@ def _composed(
 ) -> np.ndarray:
     picture = frame.picture()
     current = [showing for showing in shown if showing.start_s <= frame.offset_s][-2:]
-    if not current:
-        return picture
     height, width = picture.shape[:2]
     mask = opening_mask(frame, door, width, height)
-    if not mask.any():
+    if not current or not mask.any():
         return picture
-    cameras = game_cameras(frame, door, width, height)
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
+    cameras = _cropped(game_cameras(frame, door, width, height), part)
+
+    def drawn(quality: str) -> np.ndarray:
+        scene = scenes[quality]
+        return _drawn(_behind(scene) if frame.y < door.y else scene, cameras, video_s, threads)
+
     new = current[-1]
     share = smoothstep((frame.offset_s - new.start_s) / max(new.end_s - new.start_s, 1e-6))
-    behind = _drawn(scenes[new.quality], cameras, video_s, threads)
+    behind = drawn(new.quality)
     if share < 1.0 and len(current) == 2:
-        behind = blend(_drawn(scenes[current[0].quality], cameras, video_s, threads), behind, share)
-    return blend(picture, behind, mask)
+        behind = blend(drawn(current[0].quality), behind, share)
+    composed = picture.copy()
+    composed[part] = blend(picture[part], behind, mask[part])
+    return composed
+
+
+def _behind(scene: Scene4D) -> Scene4D:
+    """The splats that do not stand before the threshold: an engine clips a portal's content at its plane."""
+    keep = scene.means[:, 2] > CLIP_Z_M
+    arrays = {field.name: getattr(scene, field.name) for field in fields(scene) if field.name != "duration_s"}
+    return replace(scene, **{name: values[keep] for name, values in arrays.items()})
+
+
+def _cropped(cameras: Cameras, part: tuple[slice, slice]) -> Cameras:
+    """The cameras of a part of the picture (rows, columns)."""
+    rows, columns = part
+    Ks = cameras.Ks.copy()
+    Ks[:, 0, 2] -= columns.start
+    Ks[:, 1, 2] -= rows.start
+    return Cameras(cameras.viewmats, Ks, columns.stop - columns.start, rows.stop - rows.start)
 
 
 def _drawn(scene: Scene4D, cameras: Cameras, video_s: float, threads: int) -> np.ndarray:
+    """The scene at a moment of the video; a large picture is drawn at half the size, finer than what was generated."""
     turn = max(scene.duration_s - 0.05, 0.05)
     time_s = turn - abs(video_s % (2 * turn) - turn)
-    pictures, _, _ = render_scene(scene, cameras, [time_s], background=DARK, threads=threads)
-    return np.asarray(pictures[0])
+    small = cameras
+    if cameras.width * cameras.height > LARGE_PX:
+        small = cameras.resized(cameras.width // 2, cameras.height // 2)
+    pictures, _, _ = render_scene(scene, small, [time_s], background=DARK, threads=threads)
+    size = (cameras.width, cameras.height)
+    return np.asarray(Image.fromarray(pictures[0]).resize(size, Image.Resampling.BICUBIC))
 
 
 def smoothstep(share: float) -> float:

@@ -68,7 +68,9 @@ class Material:
 
 def write_contact(material: Material, path: Path, threads: int) -> None:
     """Writes contact.png: one section for every gate that opened."""
-    sheets = [_sheet(material, gate, threads) for gate in DOORWAYS if material.of(gate, "FULL") is not None]
+    sheets = [
+        _sheet(material, gate, threads) for gate in DOORWAYS if any(item.gate == gate for item in material.exhibits)
+    ]
     write_png(contact_sheet(TITLE, sheets, threads), path)
 
 

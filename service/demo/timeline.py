@@ -7,13 +7,19 @@ from pathlib import Path
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from narthex.v1 import event_pb2
 
 from service.demo.story import QUALITIES, GateStory, Story, WorkPoint
 
 COLORS = {"PLACEHOLDER": "#9aa0ac", "DRAFT": "#e0a030", "FULL": "#2f8f5b"}
 BLUE, RED, GRID = "#2b5fa8", "#b03a3a", "#d8dbe2"
 LONGEST_FORECAST_S = 90.0
+CHAIN_WORDS = {
+    int(event_pb2.CHAIN_STATUS_ACCEPTED): "accepted",
+    int(event_pb2.CHAIN_STATUS_ABANDONED): "abandoned",
+}
 
 
 @dataclass(frozen=True)
@@ -47,11 +53,12 @@ def write_timeline(story: Story, path: Path, title: str) -> None:
     gates = list(story.gates.values())
     end_s = max(story.last_s, 1.0)
     heights = [1.5] * len(gates) + [0.42 * len(gates) + 0.35] * 2
-    figure = Figure(figsize=(12.5, 1.9 + sum(heights) + 0.25 * len(heights)), dpi=110, layout="constrained")
+    figure = Figure(figsize=(12.5, 2.2 + sum(heights) + 0.25 * len(heights)), dpi=110, layout="constrained")
+    figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 0.98))  # type: ignore[union-attr, call-arg]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
-    figure.suptitle(title, x=0.012, ha="left", fontsize=15, fontweight="bold")
+    figure.suptitle(title + "\n", x=0.02, ha="left", fontsize=15, fontweight="bold")
     for gate, panel in zip(gates, axes, strict=False):
-        _forecast(panel, gate, end_s)
+        _forecast(panel, gate, _chain_marks(story, gate), end_s)
     _work(axes[-2], gates, end_s)
     _ladder(axes[-1], gates, end_s)
     axes[-1].set_xlabel("seconds since the session began")
@@ -60,31 +67,54 @@ def write_timeline(story: Story, path: Path, title: str) -> None:
         panel.spines[["top", "right"]].set_visible(False)
         panel.grid(axis="x", color=GRID, linewidth=0.6)
         panel.set_axisbelow(True)
+    _forecast_legend(axes[0])
     figure.savefig(path)
 
 
-def _forecast(panel: Axes, gate: GateStory, end_s: float) -> None:
+def _chain_marks(story: Story, gate: GateStory) -> list[tuple[float, str]]:
+    """When the gate's chain was accepted, abandoned or completed, and the word for it."""
+    return [
+        (at_s, CHAIN_WORDS[status])
+        for (chain, status), at_s in story.chain_times.items()
+        if chain == gate.chain and status in CHAIN_WORDS
+    ]
+
+
+def _forecast(panel: Axes, gate: GateStory, marks: list[tuple[float, str]], end_s: float) -> None:
     """Seconds until the gate opens: forecast p50 to p90, and the truth; the chance as a thin line."""
     until_s = gate.opened_s if gate.opened_s is not None else end_s
-    points = [point for point in gate.forecasts if point.offset_s <= until_s and point.chance > 0]
+    points = [point for point in gate.forecasts if point.offset_s <= until_s]
+    hopeless_s = next((point.offset_s for point in points if point.chance <= 0), until_s)
+    points = [point for point in points if point.offset_s < hopeless_s]
     if points:
-        times = [point.offset_s for point in points] + [until_s]
+        times = [point.offset_s for point in points] + [hopeless_s]
         low = [point.p50_s for point in points] + [points[-1].p50_s]
         high = [point.p90_s for point in points] + [points[-1].p90_s]
         panel.fill_between(times, low, high, step="post", color=BLUE, alpha=0.18, linewidth=0)
         panel.step(times, low, where="post", color=BLUE, linewidth=1.6)
-    top = max([point.p90_s for point in points] + [until_s if gate.opened_s else 5.0, 5.0])
+    top = max([point.p90_s for point in points] + [gate.opened_s or 5.0, 5.0])
     top = min(top * 1.05, LONGEST_FORECAST_S)
     if gate.opened_s is not None:
         panel.plot([0, gate.opened_s], [gate.opened_s, 0], color=RED, linewidth=1.3, linestyle=(0, (4, 3)))
         panel.axvline(gate.opened_s, color=RED, linewidth=1.0)
+    for at_s, word in marks:
+        panel.axvline(at_s, color="#555a66", linewidth=0.8, linestyle=":")
+        panel.text(at_s + end_s * 0.004, top * 0.97, word, fontsize=8, color="#555a66", va="top")
     _chance(panel, gate, until_s)
     panel.set_ylim(0, top)
     panel.set_ylabel("s to opening")
-    end = "opened" if gate.opened_s is not None else "never opened"
-    panel.set_title(
-        f"{gate.title}: forecast p50 to p90 (blue), truth (red, {end}), chance (grey)", loc="left", fontsize=10
-    )
+    end = f"opened at {gate.opened_s:.1f} s" if gate.opened_s is not None else "never opened"
+    panel.set_title(f"{gate.title}: {end}", loc="left", fontsize=10)
+
+
+def _forecast_legend(panel: Axes) -> None:
+    handles = [
+        Line2D([], [], color=BLUE, linewidth=1.6, label="forecast p50"),
+        Patch(color=BLUE, alpha=0.18, label="to p90"),
+        Line2D([], [], color=RED, linestyle="--", label="what happened"),
+        Line2D([], [], color="#7a7f8c", linewidth=0.9, label="chance that it is reached (right)"),
+    ]
+    panel.legend(handles=handles, loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=4, frameon=False, fontsize=8)
 
 
 def _chance(panel: Axes, gate: GateStory, until_s: float) -> None:
