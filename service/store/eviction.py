@@ -59,7 +59,8 @@ def delete_unregistered(engine: Engine, blobs: BlobStore, unused_s: float = GRAC
     suspects = [asset for asset in blobs.assets() if asset not in known]
     deleted = []
     for asset in suspects:
-        # Under the write lock nobody can register the asset between the look and the deletion.
+        # SQLite's write lock keeps everybody from registering the asset between look and deletion; elsewhere
+        # the grace does: a file that somebody put within `unused_s` is spared.
         with write(engine) as connection:
             query = select(func.count()).select_from(assets).where(assets.c.asset == asset)
             if connection.execute(query).scalar_one() == 0 and blobs.delete(asset, unused_s=unused_s):

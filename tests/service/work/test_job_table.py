@@ -18,6 +18,7 @@ from service.store.records import CLIP, FOURDGS, AssetRecord, SceneRecord, Segme
 from service.work import lease
 from service.work.claim import ClaimedJob, Directive, JobResult
 from service.work.job import Job, JobKind, JobRequest, JobState, Waiter
+from service.work.schema import jobs
 from service.work.table import JobTable
 from service.work.usage import UsagePart, mark_pending, mark_reached, mark_wasted, read_usage, usage_rows
 
@@ -455,3 +456,14 @@ def test_any_order_of_calls_leaves_sums_that_agree(table: JobTable, engine: Engi
 def test_claims_lock_rows_as_postgresql_needs_it() -> None:
     text = str(lease._due(0.0).with_for_update(skip_locked=True).compile(dialect=postgresql.dialect()))
     assert text.endswith("FOR UPDATE SKIP LOCKED")
+
+
+def test_the_best_job_and_new_changes_are_found_by_index_without_sorting(engine: Engine) -> None:
+    best = lease._due(5.0).order_by(jobs.c.rank, jobs.c.deadline_s, jobs.c.job_id).limit(1)
+    newest = select(jobs).where(jobs.c.version > 7).order_by(jobs.c.version)
+    with read(engine) as connection:
+        for query, index in ((best, "jobs_order"), (newest, "jobs_version")):
+            text = str(query.compile(engine, compile_kwargs={"literal_binds": True}))
+            plan = " ".join(row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}"))
+            assert f"USING INDEX {index}" in plan
+            assert "TEMP B-TREE" not in plan

@@ -28,7 +28,7 @@ from service.work.usage import usage_rows
 from service.work.worker_table import WorkerTable
 
 ROOT = Path(__file__).parents[3]
-JOBS, CHUNKS, KILLS, LEASE_S = 14, 12, 8, 0.8
+JOBS, CHUNKS, KILLS, LEASE_S = 12, 12, 6, 0.8
 
 
 class Workers:
