@@ -133,6 +133,8 @@ def test_the_chance_to_give_up_shrinks_with_what_is_left():
     half = forecast(after((0, TaskCompleted("line", "a"))), "line").reach_chance
     assert begun == pytest.approx(0.64, abs=0.01)
     assert half == pytest.approx(0.8, abs=0.01)
+    most = forecast(after((0, TaskProgressed("line", "a", fraction=0.5))), "line").reach_chance
+    assert most == pytest.approx(0.64**0.75, abs=0.01)
 
 
 def test_time_that_passes_brings_the_gate_nearer_then_tells_that_the_player_has_left():

@@ -245,6 +245,12 @@ def test_the_message_has_a_line_for_each_problem_and_names_the_file():
     assert error.value.metadata == {"file": "keep.yaml", "problems": "1"}
 
 
+def test_what_is_no_plain_yaml_is_told_once():
+    assert changed("content: {prompt: a red room, seed: 7, duration_s: 2.125}", "content: *other") == {
+        "gates.red_gate.content": "line 17: got the alias *other, allowed only values written out"
+    }
+
+
 def test_of_very_many_problems_the_first_are_told_and_the_rest_counted():
     tasks = "".join(f"      t{number}: {{p50_s: 0, p90_s: 1}}\n" for number in range(200))
     text = f"world: w\nchains:\n  c:\n    tasks:\n{tasks}gates:\n  g: {{chain: c, content: {{prompt: x}}}}\n"
