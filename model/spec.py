@@ -45,6 +45,10 @@ class SegmentSpec:
     def __post_init__(self) -> None:
         if not self.prompt.strip() or len(self.prompt) > MAX_PROMPT_CHARACTERS:
             raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS} characters, got {len(self.prompt)}")
+        try:
+            self.prompt.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidSpec(f"prompt must be valid Unicode, got an unpaired surrogate at {error.start}") from None
         if not 0 <= self.seed < SEED_LIMIT:
             raise InvalidSpec(f"seed must be within [0, 2**63), got {self.seed}")
         if not 1 <= self.steps <= MAX_STEPS:
