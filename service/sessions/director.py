@@ -23,7 +23,9 @@ from service.sessions.journal import Journal
 from service.sessions.keeper import Keeper
 from service.sessions.ladder import Ladders
 from service.sessions.live import LiveSession
+from service.sessions.own_placeholder import OwnPlaceholders
 from service.sessions.pace import WorkPace
+from service.sessions.placeholder import Placeholders
 from service.sessions.planner import Planner
 from service.sessions.reactions import mark_unseen
 from service.sessions.ready import ReadyIndex
@@ -86,12 +88,14 @@ class Director:
         feed = JobFeed(jobs, pace, clock, self._off_loop)
         planner = Planner(jobs, feed, pace, ladders, ready, clock)
         self._foreman = Foreman(self._registry, self._keeper, planner, feed, ready, self._journal, clock, settings)
-        self._founder = Founder(engine, blobs, catalogue, ladders, ready, clock)
+        clips = OwnPlaceholders(engine, blobs, catalogue, jobs, clock)
+        self._placeholders = Placeholders(engine, blobs, catalogue, clips)
+        self._founder = Founder(self._placeholders, ladders, ready, clock)
 
     async def start(self) -> None:
         """Start the journal, store the built-in placeholder, load the sessions that were active lately."""
         self._journal.start()
-        await self._journal.run(self._founder.prepare)
+        await self._journal.run(self._placeholders.store_mist)
         await self._foreman.start()
         since_s = self._clock() - self._settings.idle_unload_s
         limit = max(1, self._settings.max_sessions_loaded // 2)
@@ -156,7 +160,7 @@ class Director:
         exists = await self._off_loop(lambda: self._archive.exists(new_id))
         if exists or self._registry.loaded(new_id) is not None:
             raise taken(new_id)
-        world = (await self._off_loop(lambda: self._worlds.world(world_id))).world
+        world = await self._off_loop(lambda: self._placeholders.learn(self._worlds.world(world_id).world))
         session = self._founder.found(new_id, world, profile, players, UpdateRing(self._settings.ring_updates))
         await self._founder.look_up_content(session)
         self._registry.make_room()
@@ -276,6 +280,7 @@ class Director:
         world = await self._off_loop(lambda: self._worlds.check(world_id, source))
         if validate_only:
             return StoredWorld(world, self._clock())
+        await self._off_loop(lambda: self._placeholders.prepare(world))
         return await self._journal.run(lambda: self._worlds.put(world))
 
     async def world(self, world_id: WorldId) -> StoredWorld:

@@ -9,8 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
-from sqlalchemy import Engine
-
 from service.clock import Clock
 from service.errors import AlreadyExists, FieldProblem, InvalidInput
 from service.ids import GateId, PlayerId, SessionId
@@ -19,13 +17,11 @@ from service.sessions.announcer import announcement, stand_in
 from service.sessions.json_form import to_json
 from service.sessions.ladder import Ladders, Rung
 from service.sessions.live import LiveSession, SessionFacts
-from service.sessions.placeholder import Placeholder, store_mist
+from service.sessions.placeholder import Placeholders
 from service.sessions.ready import ReadyIndex
 from service.sessions.ring import UpdateRing
 from service.sessions.step import Step
 from service.sessions.views import ClientProfile
-from service.store.blobs import BlobStore
-from service.store.catalogue import Catalogue
 from service.worlds.world import World
 
 SESSION_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
@@ -33,24 +29,15 @@ MAX_PLAYER_CHARACTERS = 128
 
 
 class Founder:
-    """Makes new sessions. Event loop only, but for `prepare`, which runs on the writer thread."""
+    """Makes new sessions. Event loop only."""
 
-    def __init__(
-        self, engine: Engine, blobs: BlobStore, catalogue: Catalogue, ladders: Ladders, ready: ReadyIndex, clock: Clock
-    ) -> None:
-        self._engine = engine
-        self._blobs = blobs
-        self._catalogue = catalogue
+    def __init__(self, placeholders: Placeholders, ladders: Ladders, ready: ReadyIndex, clock: Clock) -> None:
+        self._placeholders = placeholders
         self._ladders = ladders
         self._ready = ready
         self._clock = clock
-        self._mist: Placeholder | None = None
         self._requests: dict[str, asyncio.Lock] = {}
         self._reserved: set[SessionId] = set()
-
-    def prepare(self) -> None:
-        """Store the built-in placeholder."""
-        self._mist = store_mist(self._engine, self._blobs, self._catalogue)
 
     @asynccontextmanager
     async def one_at_a_time(self, request_id: str) -> AsyncIterator[None]:
@@ -103,19 +90,23 @@ class Founder:
 
     async def look_up_content(self, session: LiveSession) -> None:
         """Ask the catalogue what there is already for a session's gates; `announce` uses the answers."""
-        wanted = {rung.segment for gate in session.world.gates for rung in self._candidates(session, gate)}
+        gates = session.world.gates
+        wanted = {rung.segment for gate in gates for rung in self._candidates(session, gate)}
+        wanted.update(own for gate in gates.values() if (own := self._placeholders.own(gate.content)) is not None)
         await self._ready.look_up(wanted, anew=True)
 
     def announce(self, step: Step) -> None:
-        """Announce something for every gate: what exists of its pool, else a placeholder."""
+        """Announce something for every gate: what exists of its pool, else a placeholder, the world's own first."""
         session = step.session
-        for gate in session.world.gates:
+        for gate, known in session.world.gates.items():
             own, pool = self._ladders.own(session, gate), self._ladders.pool(session.world, gate)
             content = stand_in(own, pool, self._ready)
+            if content is None and (segment := self._placeholders.own(known.content)) is not None:
+                content = self._ready.get(segment)
             if content is not None:
                 step.announce(announcement(session, gate, content), session.trace_id)
-            elif self._mist is not None:
-                step.announce(self._mist.announcement(session, gate), session.trace_id)
+            else:
+                step.announce(self._placeholders.mist(session, gate), session.trace_id)
 
     def rows(self, session: LiveSession, request_id: str) -> dict[str, Any]:
         """The rows of a new session and its request, for `Keeper.commit`."""
