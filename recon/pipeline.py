@@ -21,7 +21,7 @@ from recon.motion import moving_splats
 from recon.noise import DepthNoise, estimate_noise
 from recon.points import points_of
 from recon.prune import visible
-from recon.refit import View, painted, refit_colors, views_of
+from recon.refit import View, every_view, refit_colors, splat_weights, views_of
 from recon.scene import Scene4D
 from recon.settings import ReconSettings
 from recon.splats import Splats, concatenate_splats, scene_of
@@ -154,7 +154,9 @@ class Reconstruction:
     def _prune(self) -> None:
         splats = self._splats()
         if len(splats):
-            weights = painted(scene_of(splats, self.clip.duration_s), self.clip)
+            whole = self._views is not None and len(self._views) == len(self.clip)
+            views = self._views if whole else every_view(scene_of(splats, self.clip.duration_s), self.clip)
+            weights = splat_weights(views or [], len(splats))
             self._keep(visible(splats, weights, self._arrays["filled"]))
         self._views = None
 

@@ -6,6 +6,7 @@ For fixed geometry a picture is linear in the colours, so a simultaneous iterati
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +39,12 @@ def views_of(scene: Scene4D, clip: Clip, max_blends: int) -> list[View]:
     middle = _view(scene, clip, len(clip) // 2)
     affordable = max(1, int(max_blends / max(len(middle.pixels), 1)))
     numbers = np.unique(np.linspace(0, len(clip) - 1, min(affordable, len(clip))).astype(int))
-    return [_view(scene, clip, int(number)) for number in numbers]
+    return [middle if number == len(clip) // 2 else _view(scene, clip, int(number)) for number in numbers]
+
+
+def every_view(scene: Scene4D, clip: Clip) -> Iterator[View]:
+    """Views of all frames of `clip`, one at a time."""
+    return (_view(scene, clip, number) for number in range(len(clip)))
 
 
 def _view(scene: Scene4D, clip: Clip, frame: int) -> View:
@@ -78,20 +84,12 @@ def refit_colors(colors: np.ndarray, views: list[View], steps: int) -> np.ndarra
     return colors
 
 
-def splat_weights(views: list[View], count: int) -> np.ndarray:
+def splat_weights(views: Iterable[View], count: int) -> np.ndarray:
     """Sum of each splat's weights over all pixels of `views`, (N,) float32: how much of them it paints."""
     total = np.zeros(count, np.float64)
     for view in views:
         total += np.bincount(view.splats, view.weights, count)
     return total.astype(np.float32)
-
-
-def painted(scene: Scene4D, clip: Clip) -> np.ndarray:
-    """Sum of each splat's weights over all pixels of every frame, (N,) float32; one frame is held at a time."""
-    total = np.zeros(len(scene), np.float32)
-    for frame in range(len(clip)):
-        total += splat_weights([_view(scene, clip, frame)], len(scene))
-    return total
 
 
 @njit(cache=True, nogil=True)

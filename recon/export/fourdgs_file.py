@@ -161,7 +161,7 @@ def _rgba(scene: Scene4D) -> np.ndarray:
 
 def _sh_bytes(shN: np.ndarray) -> np.ndarray:
     """Coefficients as bytes over [-4, 4], all of red, then green, then blue: (N, 3 * (K - 1))."""
-    scaled = np.rint((shN.transpose(0, 2, 1).reshape(len(shN), -1) - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255.0)
+    scaled = np.rint((shN.transpose(0, 2, 1).reshape(len(shN), 3 * shN.shape[1]) - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255.0)
     return np.clip(scaled, 0, 255).astype(np.uint8)
 
 
@@ -172,7 +172,7 @@ def _scene(gaussians: fourdgs.GaussianSet, duration_s: float) -> Scene4D:
     shN = np.zeros((count, 0, 3), np.float32)
     if gaussians.sh is not None and gaussians.sh_degree:
         values = np.asarray(gaussians.sh, np.float64) * ((_SH_HIGH - _SH_LOW) / 255.0) + _SH_LOW
-        shN = values.reshape(count, 3, -1).transpose(0, 2, 1).astype(np.float32)
+        shN = values.reshape(count, 3, values.shape[1] // 3).transpose(0, 2, 1).astype(np.float32)
     with np.errstate(over="ignore"):
         return Scene4D(
             means=np.asarray(gaussians.positions, np.float32),
