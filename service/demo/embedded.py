@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 
 from service.demo.processes import Child, python
 from service.errors import Unavailable
@@ -17,14 +16,11 @@ QUIET = {"GRPC_VERBOSITY": "ERROR"}
 
 
 class EmbeddedServer:
-    """A server with one worker on `data_dir`. Use as a context manager; `address` is where it answers.
+    """A server with one worker on `data_dir`, between `start()` and `stop()`; `address` is where it answers.
 
     Args:
         data_dir: of the server: database, blobs, logs.
         say: called with what it is doing while it starts ("worker warming reconstruct").
-
-    Raises (on entering):
-        Unavailable: it did not start, or its worker did not get ready; says what it said last.
     """
 
     def __init__(self, data_dir: Path, say: Callable[[str], None] = lambda _: None) -> None:
@@ -33,7 +29,13 @@ class EmbeddedServer:
         self._child: Child | None = None
         self.address = ""
 
-    def __enter__(self) -> EmbeddedServer:
+    def start(self) -> None:
+        """Returns once calls are answered and the worker is ready.
+
+        Raises:
+            Unavailable: the server did not start, or its worker did not get ready; says what it said last.
+        """
+        self._data_dir.mkdir(parents=True, exist_ok=True)
         port_file = self._data_dir / "port"
         port_file.unlink(missing_ok=True)
         options = ("--data", str(self._data_dir), "--port", "0", "--port-file", str(port_file), "--workers", "1")
@@ -44,13 +46,11 @@ class EmbeddedServer:
             self.address = f"127.0.0.1:{int(port_file.read_text())}"
             self._wait(self._worker_is_ready, WARM_UP_S, "the worker did not get ready")
         except BaseException:
-            self._child.stop()
+            self.stop()
             raise
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def stop(self) -> None:
+        """Ends the server and its worker."""
         if self._child is not None:
             self._child.stop()
 

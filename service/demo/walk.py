@@ -9,7 +9,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -120,10 +120,12 @@ def _server(data_dir: Path, console: Console, seconds: dict[str, float]) -> Iter
     """A running server whose worker is ready, shown while it starts."""
     status = console.status("server starts")
     server = EmbeddedServer(data_dir, status.update)
-    with ExitStack() as stack:
-        with _timed(seconds, "server_and_worker_ready"), status:
-            stack.enter_context(server)
+    with _timed(seconds, "server_and_worker_ready"), status:
+        server.start()
+    try:
         yield server
+    finally:
+        server.stop()
 
 
 def _play(
