@@ -110,7 +110,7 @@ class WorkSettings(_Section):
     workers: int = _setting(1, "Worker processes that the server starts; 0: none.", low=0, high=64)
     lease_s: float = _setting(15.0, "A job whose worker is silent for this long is given to another.", low=1, high=3600)
     threads: int = _setting(0, "CPU threads of a worker; 0: all cores but one.", low=0, high=1024)
-    max_attempts: int = _setting(3, "A job that failed this often is DEAD.", low=1, high=100)
+    max_attempts: int = _setting(5, "A job that failed this often is DEAD.", low=1, high=100)
 
 
 @dataclass(frozen=True)

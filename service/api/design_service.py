@@ -114,7 +114,9 @@ class DesignService:
             raise NotFound(f"no segment {segment}", reason="SEGMENT_NOT_FOUND")
         quality = to_quality(request.quality, "quality") if request.quality else record.quality
         payload = {"segment": segment, "quality": int(quality), "trace_id": call.trace_id}
-        return await self._submit(JobKind.RECONSTRUCT, f"reconstruct/{segment}", segment, quality, payload, call)
+        return await self._submit(
+            JobKind.RECONSTRUCT, f"reconstruct/{segment}/{int(quality)}", segment, quality, payload, call
+        )
 
     @endpoint()
     async def ExportScene(self, request: pb2.ExportSceneRequest, call: Call) -> operations_pb2.Operation:
