@@ -103,7 +103,9 @@ class Event(_message.Message):
     """W3C trace id (32 hex digits) that logs, jobs and assets of this event carry. Unset: the server makes one."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
-        """When it happened by the game's clock. Unset: when the server received it."""
+        """When it happened by the game's clock. Unset: when the server received it. Clocks may differ: where the newest
+        event of a call lies in the future or over a minute back, all of the call are shifted so that it is now.
+        """
 
     @_builtins.property
     def chain_accepted(self) -> Global___ChainAccepted: ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from narthex.v1 import event_pb2
@@ -19,6 +20,7 @@ MAX_EVENTS = 256
 MAX_EVENT_ID_CHARACTERS = 128
 MAX_REASON_CHARACTERS = 1_000
 MAX_SEQUENCE = 2**62
+MAX_AGE_S = 60.0
 CONTENT_KINDS = (event.ContentReady, event.ContentShown, event.ContentFailed)
 """What a player token may say."""
 _TRACE_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -33,7 +35,20 @@ def to_events(messages: Sequence[event_pb2.Event], now_s: float, trace_id: str =
     """
     if not 1 <= len(messages) <= MAX_EVENTS:
         raise bad_field("events", f"got {len(messages)} events, allowed 1 .. {MAX_EVENTS}")
-    return [_to_event(message, f"events[{index}]", now_s, trace_id) for index, message in enumerate(messages)]
+    events = [_to_event(message, f"events[{index}]", now_s, trace_id) for index, message in enumerate(messages)]
+    dated = [index for index, message in enumerate(messages) if message.HasField("event_time")]
+    return _rebased(events, dated, now_s) if dated else events
+
+
+def _rebased(events: list[event.Event], dated: list[int], now_s: float) -> list[event.Event]:
+    """The events with those at `dated` in server time. A game's clock may be anything: where the newest would lie in
+    the future, or more than a minute back, all are shifted so that it is now, and the times between them stay.
+    """
+    ahead_s = max(events[index].time_s for index in dated) - now_s
+    if not -MAX_AGE_S <= ahead_s <= 0:
+        for index in dated:
+            events[index] = replace(events[index], time_s=events[index].time_s - ahead_s)
+    return events
 
 
 def _to_event(message: event_pb2.Event, path: str, now_s: float, trace_id: str) -> event.Event:

@@ -87,13 +87,23 @@ def test_every_kind_of_the_contract_is_tried_here():
 
 
 def test_times_and_traces_are_taken_or_made():
-    given = message(gate_opened={"gate": "g"}, event_time=Timestamp(seconds=12, nanos=500_000_000), trace_id="ab" * 16)
+    taken = Timestamp(seconds=int(NOW_S) - 12, nanos=500_000_000)
+    given = message(gate_opened={"gate": "g"}, event_time=taken, trace_id="ab" * 16)
     fresh = message(gate_opened={"gate": "g"})
     first, second, third = to_events([given, fresh, fresh], NOW_S)
-    assert (first.time_s, first.trace_id) == (12.5, "ab" * 16)
+    assert (first.time_s, first.trace_id) == (NOW_S - 12, "ab" * 16)
     assert len(second.trace_id) == 32
     assert second.trace_id != third.trace_id
     assert to_events([fresh], NOW_S, "cd" * 16)[0].trace_id == "cd" * 16
+
+
+@pytest.mark.parametrize("ahead_s", [-3_000_000, -61, 1, 10_000_000])
+def test_a_clock_that_is_off_is_shifted_to_the_servers(ahead_s: int):
+    seconds = int(NOW_S) + ahead_s
+    calls = [message(gate_opened={"gate": "g"}, event_time=Timestamp(seconds=seconds - back)) for back in (5, 0)]
+    undated = message(gate_opened={"gate": "g"})
+    events = to_events([*calls, undated], NOW_S)
+    assert [one.time_s for one in events] == pytest.approx([NOW_S - 5, NOW_S, NOW_S])
 
 
 @pytest.mark.parametrize(
