@@ -105,7 +105,8 @@ class Archive:
         world = self._world_of(WorldId(row["world_id"]), row["world_revision"])
         profile = from_json(ClientProfile, row["profile"])
         facts = SessionFacts(SessionId(row["session_id"]), world, profile, row["create_s"])
-        ring = UpdateRing(self._ring_updates, row["cursor"], self._newest_updates(connection, facts.session_id))
+        updates = self._newest_updates(connection, facts.session_id)
+        ring = UpdateRing(self._ring_updates, updates[-1].cursor if updates else 0, updates)
         announced = _announcements(connection, facts.session_id)
         state, sequence, cursor = _start(connection, facts, from_json(tuple[PlayerId, ...], row["players"]))
         session = LiveSession(facts, state, ring)
@@ -118,6 +119,7 @@ class Archive:
         paused = SessionStatus.PAUSED if session.state.paused else SessionStatus.ACTIVE
         closed = row["status"] == SessionStatus.CLOSED
         session.status = SessionStatus.CLOSED if closed else paused
+        session.stored_status, session.stored_active_s = SessionStatus(row["status"]), row["active_s"]
         session.active_s = row["active_s"]
         return session
 

@@ -305,8 +305,7 @@ class Director:
             raise Unavailable("the server is shutting down", reason="DRAINING") from error
 
     async def _settled(self, outcome: asyncio.Future[ServiceError | None]) -> None:
-        # Shielded: a caller that gives up takes nothing back, and others wait for the same outcome.
-        error = await asyncio.shield(outcome)
+        error = await outcome
         if error is not None:
             raise error
 

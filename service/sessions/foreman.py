@@ -25,8 +25,8 @@ from service.work.job import Job, JobState
 AGAIN_S = 1.0
 """Sessions that ask for something are looked at this often though nothing happened: time passes for them."""
 
-COST_SHARE = 4.0
-"""Planning rests for this many times as long as it took, so that it never takes more than a fifth of the loop."""
+COST_SHARE = 9.0
+"""Planning rests for this many times as long as it took, so that it never takes more than a tenth of the loop."""
 
 HOUSEKEEPING_S = 30.0
 
@@ -165,7 +165,7 @@ class Foreman:
         # Waiting here means that a slow disk slows the turns instead of gathering writes.
         commits, self._commits = self._commits, []
         for commit in commits:
-            await asyncio.shield(commit)
+            await commit
 
     def _dropped(self, session: LiveSession) -> None:
         self._planner.forget(session.session_id)

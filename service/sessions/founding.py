@@ -119,8 +119,6 @@ class Founder:
             "players": to_json(tuple[PlayerId, ...], session.state.players),
             "create_s": facts.create_s,
             "status": int(session.status),
-            "applied_sequence": 0,
-            "cursor": 0,
             "active_s": facts.create_s,
         }
         request = {"request_id": request_id, "session_id": facts.session_id, "create_s": facts.create_s}

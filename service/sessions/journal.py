@@ -12,9 +12,10 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, update
+from sqlalchemy import Connection, Dialect, Engine, Table, bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError
 
 from service.errors import ServiceError, TooMuch, Unavailable
@@ -85,6 +86,7 @@ class Journal:
         self._queue: deque[Write | _Errand] = deque()
         self._wake = threading.Condition()
         self._stopping = False
+        self._notified = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._work, name="narthex-journal", daemon=True)
         self.transactions = 0
@@ -127,10 +129,17 @@ class Journal:
         return await future
 
     def _push(self, entry: Write | _Errand) -> None:
+        if self._stopping:
+            raise Unavailable("the server is shutting down", reason="DRAINING")
+        self._queue.append(entry)
+        if not self._notified and self._loop is not None:
+            # The thread is woken once for all that this round of the event loop appends, not for each.
+            self._notified = True
+            self._loop.call_soon(self._notify)
+
+    def _notify(self) -> None:
+        self._notified = False
         with self._wake:
-            if self._stopping:
-                raise Unavailable("the server is shutting down", reason="DRAINING")
-            self._queue.append(entry)
             self._wake.notify()
 
     def _work(self) -> None:
@@ -201,7 +210,7 @@ def write_rows(connection: Connection, batch: Sequence[Write]) -> None:
     """Put all rows of `batch` into the caller's transaction."""
     for table, name in _INSERTS:
         if rows := [row for entry in batch for row in getattr(entry, name)]:
-            connection.execute(insert(table), rows)
+            insert_rows(connection, table, rows)
     if requests := [row for entry in batch for row in entry.requests]:
         insert_missing(connection, tables.session_requests, requests)
     if rejections := [row for entry in batch for row in entry.rejections]:
@@ -218,6 +227,26 @@ def write_rows(connection: Connection, batch: Sequence[Write]) -> None:
             function(connection)
 
 
+def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Insert rows that all name every column of `table`, whose columns need no conversion.
+
+    The same as `connection.execute(insert(table), rows)`, but the statement is written once and rows go to the
+    driver as they are: half the time of a transaction of the journal was spent on this.
+    """
+    text, names = _insert_text(connection.dialect, table)
+    if names is None:
+        connection.exec_driver_sql(text, list(rows))
+    else:
+        connection.exec_driver_sql(text, [tuple(map(row.__getitem__, names)) for row in rows])
+
+
+@cache
+def _insert_text(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...] | None]:
+    """The statement, and in which order the driver wants the columns; None where it wants them by name."""
+    compiled = insert(table).compile(dialect=dialect, column_keys=[column.name for column in table.columns])
+    return str(compiled), tuple(compiled.positiontup) if compiled.positiontup is not None else None
+
+
 _INSERTS = (
     (tables.sessions, "new_sessions"),
     (tables.events, "events"),
@@ -232,12 +261,7 @@ _REJECT = (
 _FOLLOW = (
     update(tables.sessions)
     .where(tables.sessions.c.session_id == bindparam("row_id"))
-    .values(
-        status=bindparam("new_status"),
-        applied_sequence=bindparam("new_sequence"),
-        cursor=bindparam("new_cursor"),
-        active_s=bindparam("new_active_s"),
-    )
+    .values(status=bindparam("new_status"), active_s=bindparam("new_active_s"))
 )
 _DROP_SNAPSHOT = delete(tables.snapshots).where(tables.snapshots.c.session_id == bindparam("row_id"))
 _DROP_UPDATES = delete(tables.updates).where(

@@ -24,35 +24,35 @@ class Keeper:
         self._registry = registry
         self._clock = clock
         self._settings = settings
-        self._newest: dict[int, asyncio.Future[Outcome]] = {}
+        self._waiting: dict[LiveSession, list[asyncio.Future[Outcome]]] = {}
 
     def begin(self, session: LiveSession) -> Step:
         """A new step. Between `begin` and `commit` there must be no await."""
         return Step(session, self._clock(), ring_updates=self._settings.ring_updates)
 
     def commit(self, step: Step, **first: Any) -> asyncio.Future[Outcome]:
-        """Resolves to None when the step is durable, else to what went wrong. The future never raises.
+        """Resolves to None when the step is durable, else to what went wrong; it never raises.
 
-        A step that cannot be made durable takes its session out of memory: the next call reads it anew.
+        The future is the caller's own: cancelling it takes nothing back. A step that cannot be made durable takes its
+        session out of memory: the next call reads it anew.
         """
-        session, sequence = step.session, step.session.applied_sequence
+        session, sequence, updates = step.session, step.session.applied_sequence, step.updates
         future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
         session.pending += 1
 
         def settled(error: Outcome) -> None:
             session.pending -= 1
-            if error is None:
-                session.durable_sequence = max(session.durable_sequence, sequence)
-                if step.updates:
-                    session.ring.publish(step.updates)
-            else:
+            if error is not None:
                 self._registry.drop(session)
-            if self._newest.get(id(session)) is future:
-                del self._newest[id(session)]
-            if not future.done():
-                future.set_result(error)
+            else:
+                session.durable_sequence = max(session.durable_sequence, sequence)
+                if updates:
+                    session.ring.publish(updates)
+            if not session.pending or error is not None:
+                for waiting in self._waiting.pop(session, ()):
+                    _resolve(waiting, error)
+            _resolve(future, error)
 
-        self._newest[id(session)] = future
         try:
             self._journal.append(step.write(settled, **first))
         except Unavailable as error:
@@ -62,7 +62,14 @@ class Keeper:
 
     async def durable(self, session: LiveSession) -> None:
         """Return when everything that was committed of a session so far is durable. Raises what went wrong."""
-        future = self._newest.get(id(session))
-        error = None if future is None else await asyncio.shield(future)
-        if error is not None:
-            raise error
+        if session.pending:
+            future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+            self._waiting.setdefault(session, []).append(future)
+            error = await future
+            if error is not None:
+                raise error
+
+
+def _resolve(future: asyncio.Future[Outcome], error: Outcome) -> None:
+    if not future.done():
+        future.set_result(error)

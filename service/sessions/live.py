@@ -68,6 +68,7 @@ class LiveSession:
         pending: writes on their way to the disk.
         client_s: how long its client takes with content beyond the transfer; None before anything was measured.
         trace_id: of the newest event: what is done next is done because of it.
+        stored_status, stored_active_s: what its row says.
         active_s, touched_s: when its newest event was applied, and when it was last asked for at all.
     """
 
@@ -90,6 +91,8 @@ class LiveSession:
         "snapshot_sequence",
         "state",
         "status",
+        "stored_active_s",
+        "stored_status",
         "told_forecasts",
         "told_s",
         "touched_s",
@@ -116,6 +119,7 @@ class LiveSession:
         self.client_s: float | None = None
         self.trace_id = ""
         self.active_s = self.touched_s = facts.create_s
+        self.stored_status, self.stored_active_s = self.status, facts.create_s
 
     @property
     def session_id(self) -> SessionId:

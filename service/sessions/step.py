@@ -23,6 +23,9 @@ from service.sessions.views import ContentAnnounced, Update, UpdateKind
 SNAPSHOT_EVENTS = 64
 """Events between two snapshots: how many are folded at most when a session is read."""
 
+ROW_AFTER_S = 30.0
+"""How far behind its session a row's time of activity may be."""
+
 
 @cache
 def snapshot_layout() -> str:
@@ -134,13 +137,7 @@ class Step:
             rejections=self._rejections,
             updates=[_update_row(session, update) for update in self.updates],
             announcements=self._announcements,
-            session={
-                "row_id": session.session_id,
-                "new_status": int(session.status),
-                "new_sequence": session.applied_sequence,
-                "new_cursor": session.cursor,
-                "new_active_s": session.active_s,
-            },
+            session=self._row(),
             snapshot=self._snapshot(),
             kept_cursor=self._kept(),
             also=self._also,
@@ -153,6 +150,17 @@ class Step:
         session.trace_id = event.trace_id
         session.active_s = self.now_s
         self._changed = True
+
+    def _row(self) -> Row | None:
+        session = self.session
+        if session.status is session.stored_status and session.active_s - session.stored_active_s < ROW_AFTER_S:
+            return None
+        session.stored_status, session.stored_active_s = session.status, session.active_s
+        return {
+            "row_id": session.session_id,
+            "new_status": int(session.status),
+            "new_active_s": session.active_s,
+        }
 
     def _snapshot(self) -> Row | None:
         session = self.session

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Column, Double, Index, Integer, LargeBinary, String, Table, Text
 
 from service.store.database import metadata
 
@@ -33,10 +33,8 @@ sessions = Table(
     Column("profile", Text, nullable=False),
     Column("players", Text, nullable=False),  # at its creation; PartyChanged is an event
     Column("create_s", Double, nullable=False),
-    Column("status", Integer, nullable=False),  # these four follow the session
-    Column("applied_sequence", BigInteger, nullable=False),
-    Column("cursor", BigInteger, nullable=False),
-    Column("active_s", Double, nullable=False),
+    Column("status", Integer, nullable=False),  # follows the session
+    Column("active_s", Double, nullable=False),  # follows its newest event, by up to half a minute
     Index("sessions_by_activity", "status", "active_s"),
 )
 """One row a session."""
@@ -53,7 +51,7 @@ session_requests = Table(
 events = Table(
     "events",
     metadata,
-    Column("session_id", ForeignKey("sessions.session_id"), primary_key=True),
+    Column("session_id", String(63), primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("event_id", String(128), nullable=False),
     Column("time_s", Double, nullable=False),
@@ -66,7 +64,7 @@ events = Table(
 updates = Table(
     "updates",
     metadata,
-    Column("session_id", ForeignKey("sessions.session_id"), primary_key=True),
+    Column("session_id", String(63), primary_key=True),
     Column("cursor", BigInteger, primary_key=True),
     Column("time_s", Double, nullable=False),
     Column("trace_id", String(64), nullable=False),
@@ -77,7 +75,7 @@ updates = Table(
 announcements = Table(
     "announcements",
     metadata,
-    Column("session_id", ForeignKey("sessions.session_id"), primary_key=True),
+    Column("session_id", String(63), primary_key=True),
     Column("cursor", BigInteger, primary_key=True),
     Column("applied_sequence", BigInteger, nullable=False),
     Column("body", Text, nullable=False),
@@ -87,7 +85,7 @@ announcements = Table(
 snapshots = Table(
     "snapshots",
     metadata,
-    Column("session_id", ForeignKey("sessions.session_id"), primary_key=True),
+    Column("session_id", String(63), primary_key=True),
     Column("applied_sequence", BigInteger, nullable=False),  # all columns follow the session
     Column("cursor", BigInteger, nullable=False),
     Column("layout", String(16), nullable=False),

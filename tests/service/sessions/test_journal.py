@@ -35,8 +35,6 @@ def session_row(name: str) -> dict[str, object]:
         "players": "[]",
         "create_s": 1.0,
         "status": 1,
-        "applied_sequence": 0,
-        "cursor": 0,
         "active_s": 1.0,
     }
 
