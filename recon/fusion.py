@@ -19,6 +19,7 @@ _RAMP_SIGMAS = 8.0
 _BETWEEN = 0.15
 _MIDDLE = 0.25
 _SMEARED_SHARE = 0.25
+_LEVEL = 0.3
 
 
 def fuse_depth(clip: Clip, noise: DepthNoise) -> Float32[np.ndarray, "T H W"]:
@@ -92,19 +93,18 @@ def _ramps(inverse: np.ndarray, limit: float) -> np.ndarray:
 def untrusted(depth: np.ndarray, noise: DepthNoise) -> Bool[np.ndarray, "T H W"]:
     """True at pixels to drop (T, H, W): those whose depth lies between two surfaces.
 
-    That is where inverse depth jumps on both sides of a pixel in the same direction.
+    There inverse depth jumps on both sides of a pixel in the same direction, and beyond one of them it is level.
     """
     inverse = 1.0 / depth.astype(np.float64)
     between = np.zeros(depth.shape, bool)
     for axis in (1, 2):
         if depth.shape[axis] < 3:
             continue
-        steps = np.diff(inverse, axis=axis)
-        count = steps.shape[axis]
-        before, after = np.take(steps, range(count - 1), axis), np.take(steps, range(1, count), axis)
-        limit = noise.edge * np.take(inverse, range(1, count), axis)
-        inner = [slice(None)] * 3
-        inner[axis] = slice(1, -1)
-        bend = np.abs(after - before) > 0.5 * limit
-        between[tuple(inner)] |= (np.minimum(np.abs(before), np.abs(after)) > limit) & (before * after > 0) & bend
+        size = np.moveaxis(inverse, axis, 0)
+        steps = np.diff(size, axis=0)
+        before, after = steps[:-1], steps[1:]
+        level_before = np.abs(np.concatenate([np.zeros_like(steps[:1]), steps[:-2]])) < _LEVEL * np.abs(before)
+        level_after = np.abs(np.concatenate([steps[2:], np.zeros_like(steps[:1])])) < _LEVEL * np.abs(after)
+        both = (np.minimum(np.abs(before), np.abs(after)) > noise.edge * size[1:-1]) & (before * after > 0)
+        np.moveaxis(between, axis, 0)[1:-1] |= both & (level_before | level_after)
     return between

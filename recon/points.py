@@ -11,6 +11,7 @@ from clips.cameras import Cameras
 
 _MAX_STRETCH = 5.0
 _SLOPE_SLACK = 0.003
+_BENT = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,18 +103,20 @@ def lift(
 
 
 def gentle_slope(inverse: np.ndarray, axis: int) -> np.ndarray:
-    """Change of inverse depth per pixel along `axis`, from the side where the surface goes on.
+    """Change of inverse depth per pixel along `axis`, from a side where the surface goes on straight for two steps.
 
-    Of the two sides the one with the smaller step is taken, so that it does not cross an edge, and only if the
-    next step on that side confirms it; thin things, whose both sides are edges, get 0 and so face the camera.
+    So it does not cross edges. Where both sides go on the gentler one counts; where neither does, as on things
+    one or two pixels wide, it is 0: such pixels face the camera.
     """
     if inverse.shape[axis] < 3:
         return np.zeros_like(inverse)
-    steps = np.moveaxis(np.diff(inverse, axis=axis), axis, 0)
+    size = np.moveaxis(inverse, axis, 0)
+    steps = np.diff(size, axis=0)
     before, after = np.concatenate([steps[:1], steps]), np.concatenate([steps, steps[-1:]])
     before_that, after_that = np.concatenate([before[:1], before[:-1]]), np.concatenate([after[1:], after[-1:]])
-    first = np.abs(before) <= np.abs(after)
-    slope, next_slope = np.where(first, before, after), np.where(first, before_that, after_that)
-    size = np.moveaxis(inverse, axis, 0)
-    confirmed = np.abs(slope - next_slope) <= 0.5 * np.abs(slope) + _SLOPE_SLACK * size
-    return np.moveaxis(np.where(confirmed, slope, 0.0), 0, axis)
+    goes_on = []
+    for step, next_step in ((before, before_that), (after, after_that)):
+        straight = np.abs(step - next_step) <= _BENT * np.abs(step) + _SLOPE_SLACK * size
+        goes_on.append(np.where(straight, step, np.inf))
+    gentler = np.where(np.abs(goes_on[0]) <= np.abs(goes_on[1]), goes_on[0], goes_on[1])
+    return np.moveaxis(np.where(np.isfinite(gentler), gentler, 0.0), 0, axis)
