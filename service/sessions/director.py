@@ -15,8 +15,10 @@ from service.errors import NotApplicable, ServiceError, Unavailable
 from service.ids import AssetId, PlayerId, SegmentId, SessionId, WorldId
 from service.play.event import Event
 from service.sessions.archive import Archive
+from service.sessions.commit_sign import CommitSign
 from service.sessions.foreman import Foreman
 from service.sessions.founding import Founder, taken
+from service.sessions.housekeeper import Housekeeper
 from service.sessions.intake import take, unremembered
 from service.sessions.job_feed import JobFeed
 from service.sessions.journal import Journal
@@ -85,9 +87,11 @@ class Director:
         ready = ReadyIndex(catalogue, jobs, clock, self._off_loop)
         ladders = Ladders(model_info)
         pace = WorkPace()
-        feed = JobFeed(jobs, pace, clock, self._off_loop)
-        planner = Planner(jobs, feed, pace, ladders, ready, clock)
-        self._foreman = Foreman(self._registry, self._keeper, planner, feed, ready, self._journal, clock, settings)
+        self._sign = CommitSign(engine)
+        feed = JobFeed(jobs, self._sign, pace, clock, self._off_loop)
+        planner = Planner(jobs, self._journal.run, feed, pace, ladders, ready, clock)
+        housekeeper = Housekeeper(engine, catalogue, self._registry, self._journal, clock, settings)
+        self._foreman = Foreman(self._registry, self._keeper, planner, feed, ready, housekeeper, clock, settings)
         clips = OwnPlaceholders(engine, blobs, catalogue, jobs, clock)
         self._placeholders = Placeholders(engine, blobs, catalogue, clips)
         self._founder = Founder(self._placeholders, ladders, ready, clock)
@@ -108,7 +112,8 @@ class Director:
             try:
                 await self.turn()
             except ServiceError as error:
-                log.warning("a turn of the director failed: %s", error)
+                if not self._draining:
+                    log.warning("a turn of the director failed: %s", error)
             except Exception:
                 log.exception("a turn of the director failed")
             await asyncio.sleep(self._settings.turn_s)
@@ -123,6 +128,7 @@ class Director:
         await self._registry.stop()
         await self._journal.stop()
         self._readers.shutdown(wait=True, cancel_futures=True)
+        self._sign.close()
 
     async def create_session(
         self,

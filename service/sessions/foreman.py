@@ -10,8 +10,8 @@ from service.clock import Clock
 from service.ids import SegmentId, SessionId
 from service.sessions.announcer import announcement, best_news
 from service.sessions.forecast_news import forecast_news
+from service.sessions.housekeeper import Housekeeper
 from service.sessions.job_feed import JobFeed
-from service.sessions.journal import Journal
 from service.sessions.keeper import Keeper, Outcome
 from service.sessions.live import LiveSession
 from service.sessions.planner import Planner
@@ -28,8 +28,6 @@ AGAIN_S = 1.0
 COST_SHARE = 9.0
 """Planning rests for this many times as long as it took, so that it never takes more than a tenth of the loop."""
 
-HOUSEKEEPING_S = 30.0
-
 SESSIONS_AT_ONCE = 16
 """Sessions that are considered before the event loop gets a chance to do something else."""
 
@@ -44,7 +42,7 @@ class Foreman:
         planner: Planner,
         feed: JobFeed,
         ready: ReadyIndex,
-        journal: Journal,
+        housekeeper: Housekeeper,
         clock: Clock,
         settings: DirectorSettings,
     ) -> None:
@@ -53,14 +51,13 @@ class Foreman:
         self._planner = planner
         self._feed = feed
         self._ready = ready
-        self._journal = journal
+        self._housekeeper = housekeeper
         self._clock = clock
         self._settings = settings
         self._dirty: set[SessionId] = set()
         self._commits: list[asyncio.Future[Outcome]] = []
         self._plan_after_s = 0.0
         self._again_s = 0.0
-        self._housekeeping_s = 0.0
         registry.on_load = self.dirty
         registry.on_drop = self._dropped
 
@@ -91,9 +88,7 @@ class Foreman:
         if self._dirty and (done or now_s >= self._plan_after_s):
             await self._plan(now_s)
         await self._settled()
-        if now_s >= self._housekeeping_s:
-            self._housekeeping_s = now_s + HOUSEKEEPING_S
-            self._registry.drop_idle(self._settings.idle_unload_s)
+        await self._housekeeper.turn()
 
     async def _plan(self, now_s: float) -> None:
         began = time.perf_counter()
@@ -106,7 +101,7 @@ class Foreman:
         waited = time.perf_counter() - waited
         await self._consider(self._announce(asking))
         cost_s = time.perf_counter() - began - waited
-        await self._planner.put_into_effect(self._journal.run)
+        await self._planner.put_into_effect()
         self._plan_after_s = now_s + max(self._settings.plan_interval_s, COST_SHARE * cost_s)
 
     async def _consider(self, session_ids: Iterable[SessionId]) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from service.clock import Clock
 from service.ids import SegmentId
+from service.sessions.commit_sign import CommitSign
 from service.sessions.pace import WorkPace
 from service.sessions.ready import content_request
 from service.sessions.views import WorkChanged
@@ -36,8 +37,9 @@ class JobFeed:
         ended: the newest state of those that ended while this server followed them, by segment.
     """
 
-    def __init__(self, jobs: JobTable, pace: WorkPace, clock: Clock, off_loop: OffLoop) -> None:
+    def __init__(self, jobs: JobTable, sign: CommitSign, pace: WorkPace, clock: Clock, off_loop: OffLoop) -> None:
         self._jobs = jobs
+        self._sign = sign
         self._pace = pace
         self._clock = clock
         self._off_loop = off_loop
@@ -54,6 +56,8 @@ class JobFeed:
     async def poll(self) -> list[Job]:
         """The CONTENT jobs that changed since the last call, oldest change first, each once."""
         changed: dict[str, Job] = {}
+        if not self._sign.changed():  # asked before reading: what is committed meanwhile shows in the next call
+            return []
         while news := await self._off_loop(lambda: self._jobs.changes_since(self._version)):
             for job in news:
                 self._version = max(self._version, job.version)

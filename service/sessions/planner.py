@@ -52,9 +52,17 @@ class Planner:
     """Keeps what each session asks for, and the job table in step with the plan. Event loop only."""
 
     def __init__(
-        self, jobs: JobTable, feed: JobFeed, pace: WorkPace, ladders: Ladders, ready: ReadyIndex, clock: Clock
+        self,
+        jobs: JobTable,
+        on_writer: OnWriter,
+        feed: JobFeed,
+        pace: WorkPace,
+        ladders: Ladders,
+        ready: ReadyIndex,
+        clock: Clock,
     ) -> None:
         self._jobs = jobs
+        self._on_writer = on_writer
         self._pace = pace
         self._feed = feed
         self._ladders = ladders
@@ -125,7 +133,7 @@ class Planner:
         ladders = (rungs for session in sessions for rungs in self.ladder(session).values())
         return {rung.segment for rungs in ladders for rung in rungs if self._ready.get(rung.segment) is None}
 
-    async def put_into_effect(self, on_writer: OnWriter) -> None:
+    async def put_into_effect(self) -> None:
         """Plan for all demands, and make the job table say so: submit what is wanted, cancel what nobody wants."""
         live = frozenset(self._feed.live)
         context = PlanContext(self._demands, live, self._limits)
@@ -134,9 +142,9 @@ class Planner:
         # Running jobs stop at their next chunk border, and are live until then: asking once is enough.
         cancel = [content_request(SegmentId(key)) for key in planned.cancel if key not in self._stopping]
         self._stopping = set(planned.cancel)
+        self._note(planned, requests)
         if requests or cancel:
-            self._note(planned, requests)
-            self._feed.note_submitted(await on_writer(lambda: self._write(requests, cancel)))
+            self._feed.note_submitted(await self._on_writer(lambda: self._write(requests, cancel)))
 
     def _write(self, requests: list[JobRequest], cancel: list[str]) -> list[Job]:
         if cancel:
@@ -145,11 +153,11 @@ class Planner:
 
     def _note(self, planned: PrefetchPlan, requests: list[JobRequest]) -> None:
         news = {request.target for request in requests}
+        submitted = self._submitted
+        self._submitted = {job.key: submitted[job.key] for job in planned.jobs if job.key in submitted}
         for job in planned.jobs:
             if job.key in news:
                 self._submitted[job.key] = _Submitted(job.rank, job.deadline_s, job.waiters)
-        wanted = {job.key for job in planned.jobs}
-        self._submitted = {key: order for key, order in self._submitted.items() if key in wanted}
 
     def _is_news(self, job: PlannedJob) -> bool:
         known = self._submitted.get(job.key)
