@@ -2,12 +2,13 @@
 
     python -m benchmarks.server [--json] [--check] [--quick]
 
-Both servers run in processes of their own, this client in a third. Rounds alternate between the two, and a ratio is
-the median over the rounds, so that what else the machine does hits both alike.
+Both servers run in processes of their own, this client in a third. Short rounds alternate between the two, and a
+ratio is the median over the rounds, so that what else the machine does hits both alike. Processor time is that of the
+server's process: it says what a call costs on a machine that is busy with other things.
 
 - Events: 50 sessions, each with one unary call in flight that reports one event, acknowledged after commit; the peer
   parses the same request and answers. Batches of 16 events a call beside it.
-- ReadAsset: one reader of a 64 MiB asset; the peer sends the same messages, which it holds in memory.
+- ReadAsset: one reader of a 64 MiB asset; the peer sends the same messages, which it holds in memory, serialized.
 - Idle watchers: growth of the server's resident memory for 2,000 more WatchSession streams over 20 connections.
 """
 
@@ -23,15 +24,14 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 import psutil
-
-from benchmarks.aims import check
+import yaml
 from narthex.v1 import (
     asset_service_pb2,
     asset_service_pb2_grpc,
@@ -42,6 +42,8 @@ from narthex.v1 import (
     play_service_pb2_grpc,
     session_pb2,
 )
+
+from benchmarks.aims import check
 from service.store.blobs import BlobStore
 
 SESSIONS = 50
@@ -56,16 +58,16 @@ OPTIONS = [("grpc.max_receive_message_length", 8 * MIB), ("grpc.use_local_subcha
 class Scale:
     """How much is measured. Seconds are of one round of one server."""
 
-    rounds: int = 5
-    event_s: float = 3.0
-    batch_s: float = 2.0
+    rounds: int = 15
+    event_s: float = 1.0
+    batch_s: float = 0.7
     asset_mib: int = 64
-    asset_reads: int = 6
+    asset_reads: int = 3
     watchers: int = 2_000
     warm_watchers: int = 200
 
 
-QUICK = Scale(rounds=2, event_s=1.0, batch_s=1.0, asset_mib=16, asset_reads=2, watchers=400, warm_watchers=100)
+QUICK = Scale(rounds=4, event_s=0.5, batch_s=0.5, asset_mib=32, asset_reads=2, watchers=400, warm_watchers=100)
 
 
 @dataclass
@@ -78,12 +80,42 @@ class Peer:
     sequences: dict[str, int]
 
 
+class Rounds:
+    """What two servers did in rounds that alternate: units (events, MiB), wall and processor seconds of each."""
+
+    def __init__(self, bare: Peer, ours: Peer) -> None:
+        self._peers = (bare, ours)
+        self._done: dict[int, list[tuple[float, float, float]]] = {id(bare): [], id(ours): []}
+
+    async def run(self, work: Callable[[Peer], Awaitable[float]]) -> None:
+        """One round of each; `work` returns the units that were done."""
+        for peer in self._peers:
+            process, begin = psutil.Process(peer.process.pid), time.perf_counter()
+            before = process.cpu_times()
+            units = await work(peer)
+            after = process.cpu_times()
+            cpu_s = after.user + after.system - before.user - before.system
+            self._done[id(peer)].append((units, time.perf_counter() - begin, cpu_s))
+
+    def rate(self, peer: Peer) -> float:
+        """Median units a second."""
+        return statistics.median(units / wall_s for units, wall_s, _ in self._done[id(peer)])
+
+    def cpu_s(self, peer: Peer) -> float:
+        """Processor seconds of the server for a unit."""
+        done = self._done[id(peer)]
+        return sum(cpu_s for _, _, cpu_s in done) / sum(units for units, _, _ in done)
+
+    def ratio(self) -> float:
+        """Median over the rounds of our rate by that of the bare server."""
+        bare, ours = (self._done[id(peer)] for peer in self._peers)
+        return statistics.median((o[0] / o[1]) / (b[0] / b[1]) for o, b in zip(ours, bare, strict=True))
+
+
 class Events:
     """Makes the events of a player who works on the first chain of the world, one after the other."""
 
     def __init__(self, world: str) -> None:
-        import yaml
-
         facts = yaml.safe_load(Path(world).read_text("utf-8"))
         self._chain = _first(facts["chains"])
         self._task = _first(facts["chains"][self._chain]["tasks"])
@@ -123,34 +155,31 @@ async def measure(scale: Scale) -> dict[str, float]:
 
 async def _measure_events(bare: Peer, ours: Peer, scale: Scale) -> dict[str, float]:
     events = Events(str(WORLD_FILE))
-    unary: dict[str, list[float]] = {"bare": [], "ours": []}
-    batched: dict[str, list[float]] = {"bare": [], "ours": []}
+    unary, batched = Rounds(bare, ours), Rounds(bare, ours)
     waits: list[float] = []
-    await _report(bare, events, 1, 0.5)
-    await _report(ours, events, 1, 0.5)
+    for peer in (bare, ours):
+        await _report(peer, events, 1, 0.5, [])
     for _ in range(scale.rounds):
-        unary["bare"].append((await _report(bare, events, 1, scale.event_s))[0])
-        rate, latencies = await _report(ours, events, 1, scale.event_s)
-        unary["ours"].append(rate)
-        waits += latencies
-        batched["bare"].append((await _report(bare, events, 16, scale.batch_s))[0])
-        batched["ours"].append((await _report(ours, events, 16, scale.batch_s))[0])
+        await unary.run(lambda peer: _report(peer, events, 1, scale.event_s, waits if peer is ours else []))
+        await batched.run(lambda peer: _report(peer, events, 16, scale.batch_s, []))
     waits.sort()
     return {
-        "event_unary_per_s": statistics.median(unary["ours"]),
-        "echo_unary_per_s": statistics.median(unary["bare"]),
-        "event_unary_ratio": _ratio(unary),
+        "event_unary_per_s": unary.rate(ours),
+        "echo_unary_per_s": unary.rate(bare),
+        "event_unary_ratio": unary.ratio(),
+        "event_unary_cpu_us": 1e6 * unary.cpu_s(ours),
+        "echo_unary_cpu_us": 1e6 * unary.cpu_s(bare),
         "event_unary_p50_ms": 1000 * waits[len(waits) // 2],
         "event_unary_p99_ms": 1000 * waits[int(len(waits) * 0.99)],
-        "batch16_events_per_s": statistics.median(batched["ours"]),
-        "echo_batch16_events_per_s": statistics.median(batched["bare"]),
-        "batch16_ratio": _ratio(batched),
+        "batch16_events_per_s": batched.rate(ours),
+        "echo_batch16_events_per_s": batched.rate(bare),
+        "batch16_ratio": batched.ratio(),
+        "batch16_event_cpu_us": 1e6 * batched.cpu_s(ours),
     }
 
 
-async def _report(peer: Peer, events: Events, batch: int, seconds: float) -> tuple[float, list[float]]:
-    """Events a second over all sessions, and the seconds that each call took."""
-    waits: list[float] = []
+async def _report(peer: Peer, events: Events, batch: int, seconds: float, waits: list[float]) -> int:
+    """How many events were reported over all sessions; the seconds that each call took go into `waits`."""
     async with grpc.aio.insecure_channel(peer.address, options=OPTIONS) as channel:
         stub = play_service_pb2_grpc.PlayServiceStub(channel)
         until = time.perf_counter() + seconds
@@ -170,37 +199,35 @@ async def _report(peer: Peer, events: Events, batch: int, seconds: float) -> tup
                 count += batch
             return count
 
-        begin = time.perf_counter()
-        counts = await asyncio.gather(*(play(session) for session in peer.sessions))
-        return sum(counts) / (time.perf_counter() - begin), waits
+        return sum(await asyncio.gather(*(play(session) for session in peer.sessions)))
 
 
 async def _measure_assets(bare: Peer, ours: Peer, asset: str, size: int, scale: Scale) -> dict[str, float]:
-    rates: dict[str, list[float]] = {"bare": [], "ours": []}
-    await _read(ours, asset, size, 1)
-    await _read(bare, asset, size, 1)
+    reads = Rounds(bare, ours)
+    for peer in (bare, ours):
+        await _read(peer, asset, size, 1)
     for _ in range(scale.rounds):
-        rates["bare"].append(await _read(bare, asset, size, scale.asset_reads))
-        rates["ours"].append(await _read(ours, asset, size, scale.asset_reads))
+        await reads.run(lambda peer: _read(peer, asset, size, scale.asset_reads))
     return {
-        "read_asset_mib_per_s": statistics.median(rates["ours"]),
-        "bare_stream_mib_per_s": statistics.median(rates["bare"]),
-        "read_asset_ratio": _ratio(rates),
+        "read_asset_mib_per_s": reads.rate(ours),
+        "bare_stream_mib_per_s": reads.rate(bare),
+        "read_asset_ratio": reads.ratio(),
+        "read_asset_cpu_us_per_mib": 1e6 * reads.cpu_s(ours),
+        "bare_stream_cpu_us_per_mib": 1e6 * reads.cpu_s(bare),
     }
 
 
 async def _read(peer: Peer, asset: str, size: int, times: int) -> float:
-    """MiB a second of one reader."""
+    """MiB that one reader got."""
     async with grpc.aio.insecure_channel(peer.address, options=OPTIONS) as channel:
         stub = asset_service_pb2_grpc.AssetServiceStub(channel)
-        begin = time.perf_counter()
         for _ in range(times):
             got = 0
             async for message in stub.ReadAsset(asset_service_pb2.ReadAssetRequest(asset=asset)):
                 got += len(message.data)
             if got != size:
                 raise RuntimeError(f"{asset}: got {got} bytes, expected {size}")
-        return times * size / MIB / (time.perf_counter() - begin)
+    return times * size / MIB
 
 
 async def _measure_watchers(bare: Peer, ours: Peer, scale: Scale) -> dict[str, float]:
@@ -300,10 +327,6 @@ def _wait_for_port(process: subprocess.Popen[bytes], port_file: Path) -> int:
     raise RuntimeError(f"{process.args!r} did not start; exit status {process.poll()}")
 
 
-def _ratio(rates: dict[str, list[float]]) -> float:
-    return statistics.median(ours / bare for ours, bare in zip(rates["ours"], rates["bare"], strict=True))
-
-
 def _first(parts: Any) -> str:
     return str(next(iter(parts)))
 
@@ -315,6 +338,8 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its aim")
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, and less sure figures")
     arguments = parser.parse_args()
+    # Closing thousands of streams at once makes grpc's core log every connection that is told to go.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     figures = asyncio.run(measure(QUICK if arguments.quick else Scale()))
     if arguments.json:
         print(json.dumps({name: round(value, 4) for name, value in figures.items()}))

@@ -15,48 +15,69 @@ from pathlib import Path
 from typing import Any
 
 import grpc
+from narthex.v1 import asset_service_pb2, play_service_pb2, session_pb2
 
-from narthex.v1 import asset_service_pb2, asset_service_pb2_grpc, play_service_pb2, play_service_pb2_grpc, session_pb2
 from service.cli.serve import write_port
 
 PIECE_BYTES = 256 * 1024
 
 
-class BarePlay(play_service_pb2_grpc.PlayServiceServicer):
+class BarePlay:
     """Answers and forgets."""
 
-    async def ReportEvents(self, request: Any, context: Any) -> play_service_pb2.ReportEventsResponse:
+    async def report_events(self, request: Any, context: Any) -> play_service_pb2.ReportEventsResponse:
         """A response of the same size as the real one."""
         return play_service_pb2.ReportEventsResponse(applied_sequence=request.events[-1].sequence)
 
-    async def WatchSession(self, request: Any, context: Any) -> None:
+    async def watch_session(self, request: Any, context: Any) -> None:
         """One update, then nothing until the client goes."""
         await context.write(session_pb2.SessionUpdate(cursor=1))
         await asyncio.get_running_loop().create_future()
 
+    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
+        """The service, as generated code would register it."""
+        report = grpc.unary_unary_rpc_method_handler(
+            self.report_events,
+            request_deserializer=play_service_pb2.ReportEventsRequest.FromString,
+            response_serializer=play_service_pb2.ReportEventsResponse.SerializeToString,
+        )
+        watch = grpc.unary_stream_rpc_method_handler(
+            self.watch_session,
+            request_deserializer=play_service_pb2.WatchSessionRequest.FromString,
+            response_serializer=session_pb2.SessionUpdate.SerializeToString,
+        )
+        methods = {"ReportEvents": report, "WatchSession": watch}
+        return grpc.method_handlers_generic_handler("narthex.v1.PlayService", methods)
 
-class BareAssets(asset_service_pb2_grpc.AssetServiceServicer):
-    """Streams one asset from memory."""
+
+class BareAssets:
+    """Streams one asset from memory, its messages serialized before anybody asks: grpcio has only to send them."""
 
     def __init__(self, data: bytes) -> None:
         self._messages = [
             asset_service_pb2.ReadAssetResponse(
                 data=data[start : start + PIECE_BYTES], offset_bytes=start, total_bytes=len(data)
-            )
+            ).SerializeToString()
             for start in range(0, len(data), PIECE_BYTES)
         ]
 
-    async def ReadAsset(self, request: Any, context: Any) -> None:
+    async def read_asset(self, request: Any, context: Any) -> None:
         """Every message of the asset."""
         for message in self._messages:
             await context.write(message)
 
+    def handler(self) -> grpc.GenericRpcHandler[Any, Any]:
+        """The service, without a serializer."""
+        read = grpc.unary_stream_rpc_method_handler(
+            self.read_asset, request_deserializer=asset_service_pb2.ReadAssetRequest.FromString
+        )
+        return grpc.method_handlers_generic_handler("narthex.v1.AssetService", {"ReadAsset": read})
 
-async def main(port_file: Path, asset_file: Path) -> None:
+
+async def main(port_file: Path, asset: bytes) -> None:
     """Serve until SIGTERM."""
     server = grpc.aio.server()
-    play_service_pb2_grpc.add_PlayServiceServicer_to_server(BarePlay(), server)
-    asset_service_pb2_grpc.add_AssetServiceServicer_to_server(BareAssets(asset_file.read_bytes()), server)
+    server.add_generic_rpc_handlers((BarePlay().handler(), BareAssets(asset).handler()))
     port = server.add_insecure_port("127.0.0.1:0")
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
@@ -67,4 +88,4 @@ async def main(port_file: Path, asset_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(main(Path(sys.argv[1]), Path(sys.argv[2]).read_bytes()))

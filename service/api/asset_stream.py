@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,9 @@ PIECE_BYTES = 256 * 1024
 READ_AHEAD_PIECES = 8
 _DATA_TAG, _OFFSET_TAG, _TOTAL_TAG = b"\x0a", b"\x10", b"\x18"
 """Field number and wire type of ReadAssetResponse's data, offset_bytes and total_bytes."""
+_HEAD_ROOM = 64
+_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Linux: read what is in the page cache, or fail."""
 
 
 @dataclass(frozen=True)
@@ -48,8 +51,8 @@ def to_range(offset: int, limit: int, total: int) -> ByteRange:
 async def asset_messages(path: Path, wanted: ByteRange, readers: Executor) -> AsyncIterator[bytes]:
     """Serialized ReadAssetResponse messages of at most 256 KiB of data each, in order; one without data for none.
 
-    The next two MiB are read on a thread of `readers` while the caller sends the last ones: the event loop never
-    waits for a disk, and at most twice that is in memory for one reader.
+    What the page cache holds is read at once; else the next two MiB are read on a thread of `readers`. The event
+    loop never waits for a disk.
 
     Raises:
         Corrupt: the file became shorter while it was read.
@@ -58,35 +61,83 @@ async def asset_messages(path: Path, wanted: ByteRange, readers: Executor) -> As
         yield frame(b"", wanted.start, wanted.total)
         return
     loop = asyncio.get_running_loop()
-    file = os.open(path, os.O_RDONLY)
-    try:
-        spans = _spans(wanted)
-        ahead = loop.run_in_executor(readers, _read, file, next(spans), wanted.total)
-        try:
-            for span in spans:
-                ready = await ahead
-                ahead = loop.run_in_executor(readers, _read, file, span, wanted.total)
-                for message in ready:
-                    yield message
-            for message in await ahead:
+    with _Reader(path, wanted) as reader:
+        while reader.at < wanted.end:
+            message = reader.next_cached()
+            if message is not None:
                 yield message
-        finally:
-            # A thread may be reading still when the client is gone: the file must stay open until it is done.
-            await asyncio.wait([ahead])
-    finally:
-        os.close(file)
+                continue
+            # The file must stay open until the thread is done, also where the client is gone meanwhile.
+            ahead = loop.run_in_executor(readers, reader.next_pieces, READ_AHEAD_PIECES)
+            try:
+                messages = await asyncio.shield(ahead)
+            except asyncio.CancelledError:
+                await asyncio.wait([ahead])
+                raise
+            for message in messages:
+                yield message
+
+
+class _Reader:
+    """Reads pieces of an open file into one buffer, behind room for the head of their message."""
+
+    def __init__(self, path: Path, wanted: ByteRange) -> None:
+        self.at = wanted.start
+        self._wanted = wanted
+        self._path = path
+        self._file = -1
+        self._can_try = _NOWAIT is not None
+        self._buffer = memoryview(bytearray(_HEAD_ROOM + PIECE_BYTES))
+
+    def __enter__(self) -> _Reader:
+        self._file = os.open(self._path, os.O_RDONLY)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._file)
+
+    def next_cached(self) -> bytes | None:
+        """The next message, if its whole piece can be had without waiting."""
+        if not self._can_try:
+            return None
+        try:
+            return self._next(_NOWAIT or 0)
+        except BlockingIOError:
+            return None
+        except OSError:
+            self._can_try = False  # a file system that does not know of the flag
+            return None
+
+    def next_pieces(self, count: int) -> list[bytes]:
+        """The next messages, at most `count`; waits for the disk. Raises Corrupt."""
+        messages: list[bytes] = []
+        while len(messages) < count and self.at < self._wanted.end:
+            message = self._next(0)
+            if message is None:
+                raise Corrupt(f"an asset of {self._wanted.total} bytes ends before byte {self._wanted.end}")
+            messages.append(message)
+        return messages
+
+    def _next(self, flags: int) -> bytes | None:
+        size = min(PIECE_BYTES, self._wanted.end - self.at)
+        piece = self._buffer[_HEAD_ROOM : _HEAD_ROOM + size]
+        if os.preadv(self._file, [piece], self.at, flags) != size:
+            return None
+        head = _head(size, self.at, self._wanted.total)
+        start = _HEAD_ROOM - len(head)
+        self._buffer[start:_HEAD_ROOM] = head
+        self.at += size
+        return bytes(self._buffer[start : _HEAD_ROOM + size])
 
 
 def frame(data: bytes, offset: int, total: int) -> bytes:
-    """ReadAssetResponse(data, offset_bytes, total_bytes).SerializeToString(), with one copy of the data only."""
-    return b"".join(
-        (
-            (_DATA_TAG + varint(len(data))) if data else b"",
-            data,
-            (_OFFSET_TAG + varint(offset)) if offset else b"",
-            (_TOTAL_TAG + varint(total)) if total else b"",
-        )
-    )
+    """A serialized ReadAssetResponse with its data last (parsers take fields in any order)."""
+    return _head(len(data), offset, total) + data
+
+
+def _head(size: int, offset: int, total: int) -> bytes:
+    parts = (_OFFSET_TAG, varint(offset), _TOTAL_TAG, varint(total), _DATA_TAG, varint(size))
+    return b"".join(parts)
 
 
 def varint(value: int) -> bytes:
@@ -97,20 +148,3 @@ def varint(value: int) -> bytes:
         value >>= 7
     parts.append(value)
     return bytes(parts)
-
-
-def _spans(wanted: ByteRange) -> Iterator[tuple[int, int]]:
-    size = PIECE_BYTES * READ_AHEAD_PIECES
-    for start in range(wanted.start, wanted.end, size):
-        yield start, min(start + size, wanted.end)
-
-
-def _read(file: int, span: tuple[int, int], total: int) -> list[bytes]:
-    messages = []
-    for start in range(span[0], span[1], PIECE_BYTES):
-        size = min(PIECE_BYTES, span[1] - start)
-        data = os.pread(file, size, start)
-        if len(data) != size:
-            raise Corrupt(f"an asset of {total} bytes ends at byte {start + len(data)}")
-        messages.append(frame(data, start, total))
-    return messages

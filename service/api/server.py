@@ -23,6 +23,7 @@ from narthex.v1 import (
 )
 
 from model.revision import ModelInfo, read_model_info
+from service.api.allocator import keep_freed_buffers
 from service.api.asset_service import AssetService
 from service.api.auth import Doorkeeper, check_exposure, is_loopback, token_secret
 from service.api.call import Door
@@ -184,6 +185,7 @@ async def serve(
         UnreadableCheckpoint: the weights are missing.
     """
     stopping = stopping or asyncio.Event()
+    keep_freed_buffers()
     check_exposure(config.server.host, config.auth.server_keys)
     model = model_info(config.model)
     stores = open_stores(config.data.dir, system_clock, config.work.max_attempts)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import psutil
 import pytest
 from narthex.v1.asset_service_pb2 import ReadAssetResponse
 
+from service.api import asset_stream
 from service.api.asset_stream import PIECE_BYTES, ByteRange, asset_messages, frame, to_range, varint
 from service.errors import Corrupt, InvalidInput, OutOfWindow
 
@@ -64,16 +66,50 @@ async def test_a_reader_that_leaves_early_leaves_no_open_file(content: tuple[Pat
 async def test_a_file_that_was_cut_is_corrupt(tmp_path: Path):
     path = tmp_path / "short"
     path.write_bytes(b"x" * 1_000)
-    with pytest.raises(Corrupt, match="ends at byte 1000"):
+    with pytest.raises(Corrupt, match="ends before byte 2000"):
         await read(path, ByteRange(0, 2_000, 2_000))
 
 
 @pytest.mark.parametrize("data", [b"", b"x", os.urandom(127), os.urandom(128), os.urandom(PIECE_BYTES)])
 @pytest.mark.parametrize(("offset", "total"), [(0, 0), (1, 5), (2**40, 2**62)])
-def test_framing_equals_protobuf(data: bytes, offset: int, total: int):
-    assert frame(data, offset, total) == ReadAssetResponse(
-        data=data, offset_bytes=offset, total_bytes=total
-    ).SerializeToString(deterministic=True)
+def test_framed_messages_are_read_by_protobuf(data: bytes, offset: int, total: int):
+    expected = ReadAssetResponse(data=data, offset_bytes=offset, total_bytes=total)
+    assert ReadAssetResponse.FromString(frame(data, offset, total)) == expected
+
+
+def test_the_longest_head_has_room():
+    assert len(asset_stream._head(PIECE_BYTES, 2**63 - 1, 2**63 - 1)) < asset_stream._HEAD_ROOM
+
+
+@pytest.mark.parametrize("refusal", [BlockingIOError(), OSError(95, "Operation not supported")])
+async def test_what_no_cache_holds_is_read_on_a_thread(
+    content: tuple[Path, bytes], refusal: OSError, monkeypatch: pytest.MonkeyPatch
+):
+    loop_thread, on_loop, on_threads = threading.get_ident(), 0, 0
+    real = os.preadv
+
+    def preadv(file: int, buffers: list[memoryview], offset: int, flags: int) -> int:
+        nonlocal on_loop, on_threads
+        if flags:
+            on_loop += threading.get_ident() == loop_thread
+            raise refusal
+        on_threads += threading.get_ident() != loop_thread
+        return real(file, buffers, offset)
+
+    monkeypatch.setattr(asset_stream, "_NOWAIT", 8)
+    monkeypatch.setattr(asset_stream.os, "preadv", preadv)
+    path, data = content
+    messages = await read(path, ByteRange(0, TOTAL, TOTAL))
+    assert b"".join(message.data for message in messages) == data
+    assert on_threads == len(messages)
+    # A file system that does not know of the flag is asked once; a cold cache is asked again for every two MiB.
+    assert on_loop == (1 if type(refusal) is OSError else -(-len(messages) // 8))
+
+
+async def test_a_system_without_the_flag_reads_on_threads(content: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(asset_stream, "_NOWAIT", None)
+    path, data = content
+    assert b"".join(message.data for message in await read(path, ByteRange(3, TOTAL, TOTAL))) == data[3:]
 
 
 def test_varints_of_the_borders():
