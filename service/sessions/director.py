@@ -32,13 +32,13 @@ from service.sessions.planner import Planner
 from service.sessions.reactions import mark_unseen
 from service.sessions.ready import ReadyIndex
 from service.sessions.registry import Registry
+from service.sessions.replacement import replacement
 from service.sessions.ring import UpdateRing
 from service.sessions.settings import DirectorSettings
 from service.sessions.views import (
     ClientProfile,
     ReportResult,
     SessionClosed,
-    SessionReplaced,
     SessionStatus,
     SessionView,
     StoredWorld,
@@ -243,7 +243,7 @@ class Director:
     async def updates(self, session_id: SessionId, cursor: int, limit: int, wait_s: float) -> list[Update]:
         """At most `limit` updates after `cursor`; waits up to `wait_s` for the first. Raises NotFound.
 
-        Where `cursor` is not kept any more or was never given out, the first is SessionReplaced. After the end of a
+        Where `cursor` is not kept any more or was never given out, `replacement` comes instead. After the end of a
         session its last update, SessionClosed, is given again.
         """
         session = await self._registry.get(session_id)
@@ -253,9 +253,7 @@ class Director:
             session = await self._registry.get(session_id)
         found = session.ring.after(cursor, limit)
         if found is None:
-            now_s = self._clock()
-            replaced = SessionReplaced(session.view(now_s))
-            return [Update(session.ring.newest, now_s, session.trace_id, replaced)]
+            return replacement(session, cursor, self._clock())
         if not found and session.status is SessionStatus.CLOSED:
             return list(session.ring.after(cursor - 1, 1) or ())
         return found

@@ -55,6 +55,7 @@ class Foreman:
         self._clock = clock
         self._settings = settings
         self._dirty: set[SessionId] = set()
+        self._changed: set[SessionId] = set()
         self._commits: list[asyncio.Future[Outcome]] = []
         self._plan_after_s = 0.0
         self._again_s = 0.0
@@ -66,12 +67,13 @@ class Foreman:
         await self._feed.start()
 
     def dirty(self, session: LiveSession) -> None:
-        """Look at a session in the next turn."""
+        """Look at all of a session in the next turn."""
         self._dirty.add(session.session_id)
+        self._changed.add(session.session_id)
 
     def heard(self, step: Step) -> None:
         """Events changed a session: plan anew, and learn how fast its client is."""
-        self._dirty.add(step.session.session_id)
+        self.dirty(step.session)
         for arrival in step.arrivals:
             self._planner.delivery.saw_ready(step.session, arrival.content, arrival.took_s)
 
@@ -93,16 +95,24 @@ class Foreman:
     async def _plan(self, now_s: float) -> None:
         began = time.perf_counter()
         due, self._dirty = self._dirty, set()
-        await self._consider(due)
+        try:
+            await self._consider(due)
+            cost_s = time.perf_counter() - began + await self._bring_news()
+        except BaseException:
+            self._dirty |= due
+            raise
+        self._plan_after_s = now_s + max(self._settings.plan_interval_s, COST_SHARE * cost_s)
+
+    async def _bring_news(self) -> float:
+        """Announce what exists now, and plan for what does not. Returns how long the event loop was busy with it."""
         asking = {session.session_id for session in self._planner.asking()}
         unknown = self._planner.unknown_segments(asking)
-        waited = time.perf_counter()
         await self._ready.look_up(unknown)
-        waited = time.perf_counter() - waited
+        began = time.perf_counter()
         await self._consider(self._announce(asking))
-        cost_s = time.perf_counter() - began - waited
+        cost_s = time.perf_counter() - began
         await self._planner.put_into_effect()
-        self._plan_after_s = now_s + max(self._settings.plan_interval_s, COST_SHARE * cost_s)
+        return cost_s
 
     async def _consider(self, session_ids: Iterable[SessionId]) -> None:
         for index, session_id in enumerate(session_ids, start=1):
@@ -110,8 +120,9 @@ class Foreman:
             if session is None:
                 self._planner.forget(session_id)
                 continue
-            watched = session_id in self._registry.watching
-            forecasts = self._planner.consider(session, watched=watched)
+            watched, changed = session_id in self._registry.watching, session_id in self._changed
+            self._changed.discard(session_id)
+            forecasts = self._planner.consider(session, all_gates=watched and changed)
             if watched and session.status is not SessionStatus.CLOSED:
                 step = self._keeper.begin(session)
                 for news in forecast_news(session, forecasts, step.now_s):

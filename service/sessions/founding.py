@@ -11,7 +11,7 @@ from typing import Any
 
 from service.clock import Clock
 from service.errors import AlreadyExists, FieldProblem, InvalidInput
-from service.ids import GateId, PlayerId, SessionId
+from service.ids import GateId, PlayerId, SegmentId, SessionId
 from service.play.session import MAX_PLAYERS, new_session
 from service.sessions.announcer import announcement, stand_in
 from service.sessions.json_form import to_json
@@ -26,6 +26,8 @@ from service.worlds.world import World
 
 SESSION_ID = re.compile(r"[a-z0-9][a-z0-9-]{2,61}[a-z0-9]")
 MAX_PLAYER_CHARACTERS = 128
+POOL_SEGMENTS = 2048
+"""Members of pools that are looked for when a session begins, over all of its gates."""
 
 
 class Founder:
@@ -91,7 +93,10 @@ class Founder:
     async def look_up_content(self, session: LiveSession) -> None:
         """Ask the catalogue what there is already for a session's gates; `announce` uses the answers."""
         gates = session.world.gates
-        wanted = {rung.segment for gate in gates for rung in self._candidates(session, gate)}
+        wanted: set[SegmentId] = set()
+        for gate in gates:
+            wanted.update(rung.segment for rung in self._candidates(session, gate))
+            await asyncio.sleep(0)  # a world of a thousand gates has many segments, and each takes some hashing
         wanted.update(own for gate in gates.values() if (own := self._placeholders.own(gate.content)) is not None)
         await self._ready.look_up(wanted, anew=True)
 
@@ -99,8 +104,8 @@ class Founder:
         """Announce something for every gate: what exists of its pool, else a placeholder, the world's own first."""
         session = step.session
         for gate, known in session.world.gates.items():
-            own, pool = self._ladders.own(session, gate), self._ladders.pool(session.world, gate)
-            content = stand_in(own, pool, self._ready)
+            own = self._ladders.own(session, gate)
+            content = stand_in(own, self._candidates(session, gate), self._ready)
             if content is None and (segment := self._placeholders.own(known.content)) is not None:
                 content = self._ready.get(segment)
             if content is not None:
@@ -125,7 +130,8 @@ class Founder:
         return {"new_sessions": (row,), "requests": (request,) if request_id else ()}
 
     def _candidates(self, session: LiveSession, gate: GateId) -> tuple[Rung, ...]:
-        return self._ladders.own(session, gate) + self._ladders.pool(session.world, gate)
+        seeds = max(1, POOL_SEGMENTS // (2 * len(session.world.gates)))
+        return self._ladders.own(session, gate) + self._ladders.pool(session.world, gate, seeds)
 
 
 def invalid(field: str, got: str, allowed: str) -> InvalidInput:

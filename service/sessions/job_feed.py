@@ -122,6 +122,7 @@ class JobFeed:
     def _read_start(self) -> list[Job]:
         # The version first: what changes while the lists are read comes again with the first poll.
         self._version = self._jobs.version()
+        self._pace.learn(self._jobs.pace())
         found: list[Job] = []
         for state in LIVE:
             after = None

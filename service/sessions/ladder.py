@@ -49,9 +49,9 @@ class Ladders:
         seed = content_seed(content, session.world.world_id, gate, session.session_id, player)
         return self._rungs(session.world, gate, (seed,))
 
-    def pool(self, world: World, gate: GateId) -> tuple[Rung, ...]:
-        """Everything that may stand in at a gate for anybody; empty where content is personal."""
-        return self._rungs(world, gate, pool_seeds(world.gates[gate].content))
+    def pool(self, world: World, gate: GateId, seeds: int = 1_000) -> tuple[Rung, ...]:
+        """What may stand in at a gate for anybody, of its first `seeds` seeds; empty where content is personal."""
+        return self._rungs(world, gate, pool_seeds(world.gates[gate].content)[:seeds])
 
     def spec(self, world: World, gate: GateId, rung: Rung) -> SegmentSpec:
         """The spec of a rung that `own` or `pool` gave."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from service.quality import Quality
@@ -34,6 +35,12 @@ class WorkPace:
     def __init__(self) -> None:
         self._kinds: dict[tuple[JobKind, Quality], _Kind] = {}
         self._followed: dict[str, _Followed] = {}
+
+    def learn(self, totals: Mapping[tuple[JobKind, Quality], float]) -> None:
+        """Take over what whole jobs took before this process began."""
+        for place, total_s in totals.items():
+            kind = self._kinds.setdefault(place, _Kind())
+            kind.total_s = total_s if kind.total_s is None else kind.total_s
 
     def observe(self, job: Job) -> None:
         """Learn from one change of a job."""

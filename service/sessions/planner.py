@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from service.clock import Clock
 from service.ids import GateId, SegmentId, SessionId
-from service.play.forecast import GateForecast, forecast_gates
+from service.play.forecast import GateForecast, forecast_gate, forecast_gates
 from service.prefetch.plan import GateDemand, PlanContext, PlanIndex, PlanLimits, PlannedJob, PrefetchPlan, plan
 from service.sessions.delivery import DeliveryPace
 from service.sessions.demand import DemandFacts, gate_demand, kept_where_equal, wanted_gates
@@ -77,19 +77,17 @@ class Planner:
         self._stopping: set[str] = set()
         self.delivery = DeliveryPace()
 
-    def consider(self, session: LiveSession, *, watched: bool = False) -> dict[GateId, GateForecast]:
-        """Work out anew what a session asks for.
-
-        Returns the forecasts of all its gates; nothing where it asks for nothing and nobody watches it.
-        """
+    def consider(self, session: LiveSession, *, all_gates: bool = False) -> dict[GateId, GateForecast]:
+        """Work out anew what a session asks for. Returns the forecasts of its wanted gates, or of `all_gates`."""
         now_s = self._clock()
         wanted = wanted_gates(session, now_s)
         before = self._sessions.get(session.session_id, _SessionPlan())
         if not wanted:
             self.forget(session.session_id)
-        if not wanted and not watched:
-            return {}
-        forecasts = forecast_gates(session.world, session.state, now_s)
+        if all_gates or 2 * len(wanted) > len(session.world.gates):
+            forecasts = forecast_gates(session.world, session.state, now_s)
+        else:
+            forecasts = {gate: forecast_gate(session.world, session.state, gate, now_s) for gate in wanted}
         if wanted:
             self._ask(session, wanted, forecasts, now_s, before)
         return forecasts
