@@ -68,13 +68,11 @@ class Reporter:
         more = True
         while more:
             batch: list[event_pb2.Event] = []
-            event = self._waiting.get()
-            while event is not None and len(batch) < BATCH:
-                batch.append(event)
-                if self._waiting.empty():
-                    break
+            while more and len(batch) < BATCH and not (batch and self._waiting.empty()):
                 event = self._waiting.get()
-            more = event is not None
+                more = event is not None
+                if event is not None:
+                    batch.append(event)
             self._send(batch)
 
     def _send(self, batch: list[event_pb2.Event]) -> None:

@@ -88,6 +88,7 @@ class Player:
         yield from self._think(0.8)
         yield from self._wait_until(self._red_is_full)
         yield from self._walk((door.x, 236), speed=STROLL)
+        yield from self._look_into(door, seconds=0.9)
         yield from self._use()
         yield from self._look_into(door, seconds=1.2)
         yield from self._visit(door)
@@ -156,7 +157,7 @@ class Player:
                 yield Buttons(ahead, _limited(turn, TURN_DEG_PER_TICK))
 
     def _turn_to(self, x: float, y: float) -> Hands:
-        while abs(turn := self._turn_towards(x, y)) > 1.0:
+        while abs(turn := self._turn_towards(x, y)) > 0.2:
             yield Buttons(turn_deg=_limited(turn, TURN_DEG_PER_TICK))
 
     def _turn_by(self, degrees: float, degrees_per_tick: float) -> Hands:

@@ -56,7 +56,7 @@ def write_timeline(story: Story, path: Path, title: str) -> None:
     figure = Figure(figsize=(12.5, 2.2 + sum(heights) + 0.25 * len(heights)), dpi=110, layout="constrained")
     figure.get_layout_engine().set(rect=(0.01, 0.01, 0.98, 0.98))  # type: ignore[union-attr, call-arg]
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights, squeeze=False)[:, 0]
-    figure.suptitle(title + "\n", x=0.02, ha="left", fontsize=15, fontweight="bold")
+    figure.suptitle(title, x=0.02, ha="left", fontsize=15, fontweight="bold")
     for gate, panel in zip(gates, axes, strict=False):
         _forecast(panel, gate, _chain_marks(story, gate), end_s)
     _work(axes[-2], gates, end_s)
@@ -84,7 +84,8 @@ def _forecast(panel: Axes, gate: GateStory, marks: list[tuple[float, str]], end_
     """Seconds until the gate opens: forecast p50 to p90, and the truth; the chance as a thin line."""
     until_s = gate.opened_s if gate.opened_s is not None else end_s
     points = [point for point in gate.forecasts if point.offset_s <= until_s]
-    hopeless_s = next((point.offset_s for point in points if point.chance <= 0), until_s)
+    hopeless_s = min([point.offset_s for point in points if point.chance <= 0] + [until_s])
+    hopeless_s = min([at_s for at_s, word in marks if word == "abandoned"] + [hopeless_s])
     points = [point for point in points if point.offset_s < hopeless_s]
     if points:
         times = [point.offset_s for point in points] + [hopeless_s]
@@ -100,7 +101,7 @@ def _forecast(panel: Axes, gate: GateStory, marks: list[tuple[float, str]], end_
     for at_s, word in marks:
         panel.axvline(at_s, color="#555a66", linewidth=0.8, linestyle=":")
         panel.text(at_s + end_s * 0.004, top * 0.97, word, fontsize=8, color="#555a66", va="top")
-    _chance(panel, gate, until_s)
+    _chance(panel, gate, hopeless_s)
     panel.set_ylim(0, top)
     panel.set_ylabel("s to opening")
     end = f"opened at {gate.opened_s:.1f} s" if gate.opened_s is not None else "never opened"

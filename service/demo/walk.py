@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -145,7 +144,7 @@ def _play(
 
 def _walk(server: EmbeddedServer, channel: grpc.Channel, options: DemoOptions, console: Console) -> Follower:
     """Follows the playing client to its end; the follower, closed, with the whole story."""
-    session = f"demo-{uuid.uuid4().hex[:12]}"
+    session = f"demo-seed-{options.seed}"
     arguments = ["--server", server.address, "--session", session, "--out", str(options.out)]
     arguments += ["--speed", str(options.speed), "--seed", str(options.seed)]
     lines: list[dict[str, Any]] = []
