@@ -21,7 +21,7 @@ from service.api.statuses import resume_status
 from service.clock import Clock
 from service.errors import Forbidden, Unauthenticated, Unavailable
 from service.ids import SessionId
-from service.play.event import Event
+from service.play.event import Event, GateApproached, TaskProgressed
 from service.sessions.director import Director
 from service.sessions.views import SessionClosed, Update
 
@@ -31,6 +31,8 @@ WATCH_BATCH = 64
 DEFAULT_UPDATES = 100
 MAX_WAIT_S = 30.0
 MAX_PLAYERS = 256
+OFTEN = (TaskProgressed, GateApproached)
+"""Events that come many times a second: logged at the level debug."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class PlayService:
         events = to_events(request.events, self._clock(), call.trace_id)
         if call.caller.role is Role.PLAYER:
             _check_content_only(events)
+        _log_events(session, events)
         result = await self._director.report(session, events)
         return pb2.ReportEventsResponse(
             applied_sequence=result.applied_sequence, duplicate_count=result.duplicates, held_count=result.held
@@ -213,3 +216,11 @@ def _check_content_only(events: list[Event]) -> None:
             raise Forbidden(
                 f"events[{index}]: a player token may say content_ready, content_shown and content_failed, got {kind}"
             )
+
+
+def _log_events(session: SessionId, events: list[Event]) -> None:
+    for event in events:
+        level = logging.DEBUG if isinstance(event.kind, OFTEN) else logging.INFO
+        if logger.isEnabledFor(level):
+            extra = {"session": session, "sequence": event.sequence, "trace_id": event.trace_id}
+            logger.log(level, "event %s", type(event.kind).__name__, extra=extra)

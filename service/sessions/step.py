@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,8 @@ from service.sessions.json_form import layout, to_json
 from service.sessions.live import LiveSession
 from service.sessions.rejection import rejection_json
 from service.sessions.views import ContentAnnounced, Update, UpdateKind
+
+log = logging.getLogger(__name__)
 
 SNAPSHOT_EVENTS = 64
 """Events between two snapshots: how many are folded at most when a session is read."""
@@ -97,6 +100,8 @@ class Step:
         session.add_content(content)
         session.told_s[ref.segment] = self.now_s
         self.tell(content, trace_id)
+        names = {"session": session.session_id, "gate": content.gate, "segment": ref.segment, "scene": ref.scene}
+        log.info("announced %s", ref.quality.name, extra=names | {"trace_id": trace_id, "reused": content.reused})
         self._announcements.append(
             {
                 "session_id": session.session_id,

@@ -98,5 +98,6 @@ def _number(value: int) -> Any:
 
 
 def _target(job: Job) -> str:
-    collection = "scenes" if job.request.kind is JobKind.EXPORT else "segments"
-    return to_name(collection, job.request.target)
+    if job.request.kind is JobKind.EXPORT:
+        return to_name("scenes", str(job.request.payload.get("scene", "")))
+    return to_name("segments", job.request.target)
