@@ -176,5 +176,5 @@ def _ladder(panel: Axes, gates: list[GateStory], end_s: float) -> None:
 
 def _rows(panel: Axes, gates: list[GateStory]) -> None:
     panel.set_yticks(range(len(gates)), [gate.title for gate in gates])
-    panel.set_ylim(len(gates) - 0.5, -0.5)
+    panel.set_ylim(max(len(gates), 1) - 0.5, -0.5)
     panel.tick_params(axis="y", length=0)
