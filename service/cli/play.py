@@ -50,13 +50,15 @@ def play(
     signal.signal(signal.SIGTERM, _stop)
     from rich.console import Console
 
-    from service.demo.replay import Replay, ReplayOptions
-    from service.demo.report import say_session
     from service.demo.trace import read_trace
 
     console = Console(stderr=as_json, highlight=False)
-    options = ReplayOptions(speed=speed, max_wait_s=max_wait_s, out=out)
     read = read_trace(trace)
+
+    from service.demo.replay import Replay, ReplayOptions
+    from service.demo.report import say_session
+
+    options = ReplayOptions(speed=speed, max_wait_s=max_wait_s, out=out)
     with _channel(server, console) as channel:
         report = Replay(channel, read, options, lambda line: console.print(line, markup=False)).run()
     if as_json:

@@ -85,13 +85,19 @@ class Child:
         family = _family(self._process.pid)
         if self._process.poll() is None:
             self._process.terminate()
-            if not self.wait(STOP_S):
+            try:
+                self._process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
                 self._process.kill()
+                self._process.wait(STOP_S)
         for process in family:
             with contextlib.suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(family, timeout=5.0)
-        self.wait(5.0)
+        for reader, stream in zip(self._readers, (self._process.stdout, self._process.stderr), strict=True):
+            reader.join(5.0)
+            if stream is not None and not reader.is_alive():
+                stream.close()
 
     def _read(self, stream: object, on_line: Callable[[str], None] | None) -> None:
         for raw in stream:  # type: ignore[attr-defined]
