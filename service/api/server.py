@@ -23,7 +23,6 @@ from narthex.v1 import (
 )
 
 from model.revision import ModelInfo, read_model_info
-from service.api.allocator import keep_freed_buffers
 from service.api.asset_service import AssetService
 from service.api.auth import Doorkeeper, check_exposure, is_loopback, token_secret
 from service.api.call import Door
@@ -40,6 +39,7 @@ from service.clock import Clock, system_clock
 from service.config import Config, ModelSettings, ServerSettings
 from service.errors import InvalidInput
 from service.sessions.director import Director, DirectorSettings
+from service.work.platform_posix import keep_freed_buffers
 from service.work.supervisor import SupervisorSettings, WorkerSupervisor
 
 logger = logging.getLogger(__name__)

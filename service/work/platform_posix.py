@@ -8,6 +8,9 @@ import signal
 import sys
 
 _PR_SET_PDEATHSIG = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+KEEP_BYTES = 64 * 1024 * 1024
+LARGE_BYTES = 4 * 1024 * 1024
 
 
 def end_with_parent(parent_pid: int) -> None:
@@ -33,3 +36,16 @@ def peak_memory_bytes() -> int:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def keep_freed_buffers() -> bool:
+    """Whether the C library was told to keep up to 64 MiB of freed memory, and pieces of 256 KiB in it; glibc only.
+
+    Else it maps every piece of an asset anew and the kernel clears its pages: most of the processor time of ReadAsset
+    (`python -m benchmarks.server` prints it).
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return bool(mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)) and bool(mallopt(_M_TRIM_THRESHOLD, KEEP_BYTES))

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from service.api import housekeeping
-from service.api.allocator import keep_freed_buffers
 from service.api.stores import Stores, open_stores
 from service.errors import Unavailable
 from service.quality import Quality
 from service.store.database import write
 from service.store.records import MP4, AssetRecord, SegmentRecord
+from service.work.platform_posix import keep_freed_buffers
 
 
 class Clock:
@@ -80,8 +80,8 @@ def test_the_allocator_is_asked_where_there_is_one(monkeypatch: pytest.MonkeyPat
             asked.append((parameter, value))
             return 1
 
-    monkeypatch.setattr("service.api.allocator.ctypes.CDLL", lambda _: Library())
+    monkeypatch.setattr("service.work.platform_posix.ctypes.CDLL", lambda _: Library())
     assert keep_freed_buffers()
     assert asked == [(-3, 4 * 1024 * 1024), (-1, 64 * 1024 * 1024)]
-    monkeypatch.setattr("service.api.allocator.ctypes.CDLL", lambda _: object())
+    monkeypatch.setattr("service.work.platform_posix.ctypes.CDLL", lambda _: object())
     assert not keep_freed_buffers()
