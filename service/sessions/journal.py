@@ -27,6 +27,9 @@ Result = TypeVar("Result")
 InTransaction = Callable[[Connection], None]
 log = logging.getLogger(__name__)
 
+INSERT_SIZES = (64, 16, 4, 1)
+"""Rows in one statement. Few sizes, so that few statements are made; 64 rows stay below every limit on values."""
+
 MAX_BATCH = 1024
 """Writes in one transaction: bounds how long the first of them waits for the last."""
 
@@ -230,21 +233,28 @@ def write_rows(connection: Connection, batch: Sequence[Write]) -> None:
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Insert rows that all name every column of `table`, whose columns need no conversion.
 
-    The same as `connection.execute(insert(table), rows)`, but the statement is written once and rows go to the
-    driver as they are: half the time of a transaction of the journal was spent on this.
+    The same as `connection.execute(insert(table), rows)`, but many rows go into one statement whose text is made
+    once. Python's sqlite3 gives up the interpreter lock for every statement and every row of executemany, and a busy
+    event loop does not hand it back for milliseconds: that was most of the time of a transaction.
     """
-    text, names = _insert_text(connection.dialect, table)
-    if names is None:
-        connection.exec_driver_sql(text, list(rows))
-    else:
-        connection.exec_driver_sql(text, [tuple(map(row.__getitem__, names)) for row in rows])
+    names = [column.name for column in table.columns]
+    start = 0
+    for size in INSERT_SIZES:
+        while len(rows) - start >= size:
+            some = rows[start : start + size]
+            start += size
+            text, positions = _insert_text(connection.dialect, table, size)
+            values = {f"{name}_m{index}": row[name] for index, row in enumerate(some) for name in names}
+            connection.exec_driver_sql(text, values if positions is None else tuple(values[at] for at in positions))
 
 
 @cache
-def _insert_text(dialect: Dialect, table: Table) -> tuple[str, tuple[str, ...] | None]:
-    """The statement, and in which order the driver wants the columns; None where it wants them by name."""
-    compiled = insert(table).compile(dialect=dialect, column_keys=[column.name for column in table.columns])
-    return str(compiled), tuple(compiled.positiontup) if compiled.positiontup is not None else None
+def _insert_text(dialect: Dialect, table: Table, size: int) -> tuple[str, tuple[str, ...] | None]:
+    """A statement for `size` rows, and in which order the driver wants its values; None where by name."""
+    names = [column.name for column in table.columns]
+    rows: list[dict[str, Any]] = [{name: bindparam(f"{name}_m{index}") for name in names} for index in range(size)]
+    compiled = insert(table).values(rows).compile(dialect=dialect)
+    return str(compiled), None if compiled.positiontup is None else tuple(compiled.positiontup)
 
 
 _INSERTS = (

@@ -7,6 +7,7 @@ import threading
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.dialects import postgresql
 
 from service.errors import ServiceError, TooMuch, Unavailable
 from service.ids import ChainId, TaskId
@@ -14,7 +15,7 @@ from service.play.event import ChainAccepted, TaskProgressed
 from service.sessions import journal as journal_module
 from service.sessions import tables
 from service.sessions.journal import Journal, Lineage, Write
-from service.store.database import create_tables, open_database, read
+from service.store.database import create_tables, open_database, read, write
 
 RED, KEY = ChainId("red"), TaskId("fetch_key")
 
@@ -200,3 +201,22 @@ async def test_many_reports_at_once_share_transactions(stage):
     results = await asyncio.gather(*(play.report(ChainAccepted(RED)) for play in plays))
     assert {result.applied_sequence for result in results} == {1}
     assert stage.director._journal.transactions - before <= 5
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 21, 64, 149])
+def test_rows_of_any_number_are_inserted_as_they_are(engine, count):
+    rows = [
+        {"session_id": f"s{index % 3}", "cursor": index, "applied_sequence": -index, "body": f"é {index} ' ?"}
+        for index in range(count)
+    ]
+    with write(engine) as connection:
+        journal_module.insert_rows(connection, tables.announcements, rows)
+    with read(engine) as connection:
+        query = select(tables.announcements).order_by(tables.announcements.c.cursor)
+        assert [dict(row) for row in connection.execute(query).mappings()] == rows
+
+
+def test_other_databases_get_their_own_text():
+    text, positions = journal_module._insert_text(postgresql.dialect(), tables.announcements, 2)
+    assert positions is None
+    assert "%(cursor_m1)s" in text
