@@ -90,7 +90,7 @@ def _forecast(gate: GateStory, since_s: float, opened: bool) -> tuple[str, str, 
     newest = gate.forecasts[-1]
     aged_s = since_s - newest.offset_s
     if newest.chance <= 0:
-        return "-", "-", "0 %"
+        return "-", "-", "0%"
     left = (max(0.0, newest.p50_s - aged_s), max(0.0, newest.p90_s - aged_s))
     return f"{left[0]:.0f} s", f"{left[1]:.0f} s", f"{newest.chance:.0%}"
 

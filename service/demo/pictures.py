@@ -74,12 +74,16 @@ def write_contact(material: Material, path: Path, threads: int) -> None:
     write_png(contact_sheet(TITLE, sheets, threads), path)
 
 
-def write_door(material: Material, path: Path, threads: int, progress: Callable[[int, int], None]) -> None:
+def write_door(material: Material, path: Path, threads: int, say: Callable[[str], None]) -> None:
     """Writes door.mp4: the door that opened too early, from the closed door to the room walked into."""
     door = DOORWAYS[DOOR_GATE]
     shown = showings(material.recording.screen, DOOR_GATE)
     frames = material.recording.near(door)
-    pictures = door_frames(frames, door, shown, material.scenes(DOOR_GATE), PICTURES_PER_S, threads, progress)
+    scenes = material.scenes(DOOR_GATE)
+    pictures = door_frames(
+        frames, door, shown, scenes, PICTURES_PER_S, threads, lambda done, total: say(f"frame {done} of {total}")
+    )
+    say("encoding")
     write_mp4(pictures, path, PICTURES_PER_S)
 
 

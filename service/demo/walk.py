@@ -226,7 +226,7 @@ def _draw(material: Material, out: Path, say: Callable[[str], None]) -> None:
     write_times(material, out / "timeline.png")
     say("contact.png")
     write_contact(material, out / "contact.png", threads)
-    write_door(material, out / "door.mp4", threads, lambda done, total: say(f"door.mp4: frame {done} of {total}"))
+    write_door(material, out / "door.mp4", threads, lambda words: say(f"door.mp4: {words}"))
 
 
 def _check_vizdoom() -> None:
