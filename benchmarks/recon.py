@@ -2,12 +2,12 @@
 
     python -m benchmarks.recon [--json] [--check] [--scenes N] [--sheet FILE.png]
 
-Held-out dungeon rooms (17 frames, 96x64, exact depth and cameras) are reconstructed as DRAFT and FULL. PSNR is
-printed on the clip itself and from a camera path moved 0.3 m to the right, which no frame saw, over the whole picture
-and inside the motion mask (of what truly moves there), and at instants halfway between frames. A strip at the picture's
-border that no frame saw is part of the moved view. `holes_percent` is the share of the moved view that splats cover by less than 0.9.
-`null_db` is what the mean colour of each frame would score, so that a good-looking figure can be judged. Also with
-1 % depth noise, FULL. Seconds are of one process, warm; they depend on the machine and on what else it does.
+Held-out dungeon rooms (17 frames, 96x64, exact depth and cameras) are reconstructed as DRAFT and FULL, and as FULL
+with 1 % depth noise. PSNR is printed on the clip itself, from a camera path moved 0.3 m to the right that no frame saw,
+and at instants halfway between frames; each over the whole picture and inside the motion mask (what truly moves there).
+A strip at the picture's border that no frame saw is part of the moved view. `holes_percent` is the share of the moved
+view that splats cover by less than 0.9. `null_db` is what each frame's mean colour would score on the clip. Seconds are
+of one process, warm; they depend on the machine and on what else it does.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def truth_of(seed: int) -> Truth:
     viewmats[:, 0, 3] -= SIDEWAYS_M
     moved = Cameras(viewmats, cameras.Ks, cameras.width, cameras.height)
     middles = (times[:-1] + times[1:]) / 2
-    return Truth(
-        sample, render_clip(sample.room, moved, times), render_clip(sample.room, cameras[:-1], middles)
-    )
+    return Truth(sample, render_clip(sample.room, moved, times), render_clip(sample.room, cameras[:-1], middles))
 
 
 def psnr_db(frames: np.ndarray, truth: np.ndarray, mask: np.ndarray | None = None) -> float:
@@ -95,7 +93,8 @@ def measure(truths: list[Truth], settings: ReconSettings, noise: float) -> dict[
         if noise:
             factor = np.exp(np.random.default_rng(number).normal(size=clip.depth.shape) * noise)
             clip = replace(clip, depth=(clip.depth * factor).astype(np.float32))
-        job, seconds = Reconstruction(clip, settings), {}
+        job = Reconstruction(clip, settings)
+        seconds: dict[str, float] = {}
         while not job.done:
             name, begun = f"{job.stage_name}_s", time.perf_counter()
             job.advance()

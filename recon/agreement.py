@@ -32,7 +32,8 @@ def _inverse_depth_at(inverse: np.ndarray, u: float, v: float) -> float:
     i1, j1 = min(i + 1, width - 1), min(j + 1, height - 1)
     a, b = x - i, y - j
     top = (1 - a) * inverse[j, i] + a * inverse[j, i1]
-    return (1 - b) * top + b * ((1 - a) * inverse[j1, i] + a * inverse[j1, i1])
+    bottom = (1 - a) * inverse[j1, i] + a * inverse[j1, i1]
+    return float((1 - b) * top + b * bottom)
 
 
 @njit(cache=True, nogil=True)

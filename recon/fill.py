@@ -22,6 +22,7 @@ _BORDER_SLOPE_PX = 4
 _NEAREST_M = 0.3
 _FARTHEST = 1.3
 _STRICTER = 0.7
+_STRAIGHT = 0.004
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +69,9 @@ def _beyond_border(seen: Seen, frame: int, margin: int) -> Points:
     possible[margin:-margin, margin:-margin] = False
     rows, columns = np.nonzero(possible)
     mirrored = np.pad(seen.frames[frame], [*reach, (0, 0)], mode="symmetric")
-    surface = Surface(*(values[rows, columns] for values in (inverse, gentle_slope(inverse, 1), gentle_slope(inverse, 0))))
+    surface = Surface(
+        *(values[rows, columns] for values in (inverse, gentle_slope(inverse, 1), gentle_slope(inverse, 0)))
+    )
     colors = mirrored[rows, columns].astype(np.float32) / np.float32(255.0)
     return lift(surface, colors, rows - margin, columns - margin, seen.cameras, frame)
 
@@ -109,10 +112,12 @@ def _continued_behind(
     near_side = np.roll(inverse, -direction, axis)
     edge = (inverse < near_side * (1.0 - noise.edge)) & seen.static[frame]
     inner = [slice(None), slice(None)]
-    inner[axis] = slice(2, -2)
+    inner[axis] = slice(3, -3)
     allowed = np.zeros_like(edge)
     allowed[tuple(inner)] = True
-    rows, columns = np.nonzero(edge & allowed)
+    # Only surfaces that run straight up to the edge go on behind it; the limb of a ball does not.
+    straight = np.abs(slopes[axis] - np.roll(slopes[axis], 2 * direction, axis)) <= _STRAIGHT * inverse
+    rows, columns = np.nonzero(edge & allowed & np.roll(straight, direction, axis))
     step = np.array([direction if axis == 0 else 0, direction if axis == 1 else 0])
     # One pixel back from the edge: the outermost far pixel may already be mixed with the near side.
     base = rows - step[0], columns - step[1]

@@ -55,8 +55,8 @@ def estimate_noise(clip: Clip) -> DepthNoise:
         if inverse.shape[axis] >= 3:
             bend = np.abs(np.diff(inverse, n=2, axis=axis)) / np.take(inverse, range(1, inverse.shape[axis] - 1), axis)
             pixel_sigma = max(pixel_sigma, float(np.median(bend)) * _MAD_TO_SIGMA / float(np.sqrt(6.0)))
-    pairs = np.unique(np.linspace(0, len(clip) - 2, _PAIRS).astype(int)) if len(clip) > 1 else []
-    between = [np.abs(log_ratios(clip.depth, clip.cameras, int(i), int(i) + 1)) for i in pairs]
+    firsts = np.unique(np.linspace(0, max(len(clip) - 2, 0), _PAIRS).astype(int)).tolist() if len(clip) > 1 else []
+    between = [np.abs(log_ratios(clip.depth, clip.cameras, i, i + 1)) for i in firsts]
     seen = np.concatenate([ratios[np.isfinite(ratios)] for ratios in between]) if between else np.zeros(0)
     frame_sigma = float(np.median(seen)) * _MAD_TO_SIGMA / float(np.sqrt(2.0)) if len(seen) else 0.0
     return DepthNoise(min(max(pixel_sigma, frame_sigma), _MAX_SIGMA), min(pixel_sigma, _MAX_SIGMA))

@@ -21,7 +21,7 @@ from recon.motion import moving_splats
 from recon.noise import DepthNoise, estimate_noise
 from recon.points import points_of
 from recon.prune import visible
-from recon.refit import View, every_view, refit_colors, splat_weights, views_of
+from recon.refit import View, color_limits, every_view, refit_colors, splat_weights, views_of
 from recon.scene import Scene4D
 from recon.settings import ReconSettings
 from recon.splats import Splats, concatenate_splats, scene_of
@@ -148,8 +148,10 @@ class Reconstruction:
     def _colors(self) -> None:
         splats = self._splats()
         if len(splats):
-            colors = refit_colors(splats.colors, self._seen_views(splats), self.settings.color_steps)
-            self._arrays["colors"] = colors
+            measured = self._arrays.setdefault("measured", splats.colors)
+            limits = color_limits(measured, np.isinf(splats.time_widths))
+            steps = self.settings.color_steps
+            self._arrays["colors"] = refit_colors(splats.colors, self._seen_views(splats), steps, limits)
 
     def _prune(self) -> None:
         splats = self._splats()
@@ -158,6 +160,7 @@ class Reconstruction:
             views = self._views if whole else every_view(scene_of(splats, self.clip.duration_s), self.clip)
             weights = splat_weights(views or [], len(splats))
             self._keep(visible(splats, weights, self._arrays["filled"]))
+        self._arrays.pop("measured", None)
         self._views = None
 
     @property

@@ -20,8 +20,11 @@ from recon.raster.rasterize import front_to_back
 from recon.scene import Scene4D
 
 _FIRST_GUESS_BLENDS_PER_PIXEL = 16
-_MIN_WEIGHT = 0.05
 _OVERRELAXATION = 1.7
+_INERTIA = 3.0
+_FREEDOM_OF_MOVING = np.float32(0.35)
+
+Limits = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,19 +72,32 @@ def _view(scene: Scene4D, clip: Clip, frame: int) -> View:
     return View(pixels[:count].copy(), instant.indices[splats[:count]].astype(np.int32), weights[:count].copy(), target)
 
 
-def refit_colors(colors: np.ndarray, views: list[View], steps: int) -> np.ndarray:
-    """Colours (N, 3) after `steps` steps from `colors`, within [0, 1]; unseen splats keep theirs."""
+def refit_colors(colors: np.ndarray, views: list[View], steps: int, limits: Limits | None = None) -> np.ndarray:
+    """Colours (N, 3) after `steps` steps from `colors`, within `limits` ([0, 1] when None).
+
+    Inertia holds back splats that are hardly seen: they would otherwise be fitted to other splats' errors.
+    """
     colors = np.ascontiguousarray(colors, np.float32).copy()
-    seen = splat_weights(views, len(colors))
+    low, high = (0.0, 1.0) if limits is None else limits
+    gain = (_OVERRELAXATION / (splat_weights(views, len(colors)) + _INERTIA)).astype(np.float32)[:, None]
     change = np.zeros_like(colors)
     for _ in range(steps):
         change[:] = 0.0
         for view in views:
             _add_lacking(view.pixels, view.splats, view.weights, view.target, colors, change)
-        known = seen > _MIN_WEIGHT
-        colors[known] += np.float32(_OVERRELAXATION) * change[known] / seen[known, None]
-        np.clip(colors, 0.0, 1.0, out=colors)
+        colors += gain * change
+        np.clip(colors, low, high, out=colors)
     return colors
+
+
+def color_limits(measured: np.ndarray, is_static: np.ndarray) -> Limits:
+    """Lowest and highest colours (N, 3) that a refit may give, around the `measured` ones of the splats' pixels.
+
+    Static splats, which many frames see, are free within [0, 1]: sharpening takes overshoot. Moving ones are seen
+    by a frame or three and stay within 0.35.
+    """
+    freedom = np.where(is_static, np.float32(1.0), _FREEDOM_OF_MOVING).astype(np.float32)[:, None]
+    return np.maximum(measured - freedom, 0.0), np.minimum(measured + freedom, 1.0)
 
 
 def splat_weights(views: Iterable[View], count: int) -> np.ndarray:

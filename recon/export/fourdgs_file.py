@@ -161,7 +161,9 @@ def _rgba(scene: Scene4D) -> np.ndarray:
 
 def _sh_bytes(shN: np.ndarray) -> np.ndarray:
     """Coefficients as bytes over [-4, 4], all of red, then green, then blue: (N, 3 * (K - 1))."""
-    scaled = np.rint((shN.transpose(0, 2, 1).reshape(len(shN), 3 * shN.shape[1]) - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255.0)
+    scaled = np.rint(
+        (shN.transpose(0, 2, 1).reshape(len(shN), 3 * shN.shape[1]) - _SH_LOW) / (_SH_HIGH - _SH_LOW) * 255.0
+    )
     return np.clip(scaled, 0, 255).astype(np.uint8)
 
 

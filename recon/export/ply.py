@@ -89,4 +89,4 @@ def _floats(values: np.ndarray) -> np.ndarray:
 
 
 def _unit(quats: np.ndarray) -> np.ndarray:
-    return quats / np.maximum(np.linalg.norm(quats, axis=1, keepdims=True), np.float32(1e-12))
+    return np.asarray(quats / np.maximum(np.linalg.norm(quats, axis=1, keepdims=True), 1e-12), np.float32)

@@ -16,7 +16,7 @@ RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
 _CHANNELS_AT_ONCE = 3
 
 
-def rasterization(  # noqa: PLR0913 - the names and order are gsplat's
+def rasterization(
     means: np.ndarray,
     quats: np.ndarray,
     scales: np.ndarray,

@@ -18,7 +18,7 @@ BALL_RADIUS_M = 0.45
 def cameras_along(frames: int, aside_m: float = 0.0) -> Cameras:
     start, step = np.array([-0.2 + aside_m, -1.4, 0.2]), np.array([0.06, 0.0, 0.06])
     eyes = [start + step * i for i in range(frames)]
-    viewmats = np.stack([look_at(eye, eye + [0.0, 0.15, 1.0]) for eye in eyes])
+    viewmats = np.stack([look_at(eye, eye + np.array([0.0, 0.15, 1.0])) for eye in eyes])
     return Cameras(viewmats, np.repeat(intrinsics(WIDTH, HEIGHT, 75.0)[None], frames, axis=0), WIDTH, HEIGHT)
 
 
@@ -46,7 +46,9 @@ def _frame(cameras: Cameras, i: int, time_s: float, ball: bool) -> tuple[np.ndar
                      for axis, at in planes])  # fmt: skip
     depth, wall = hits.min(axis=0), hits.argmin(axis=0)
     point = eye + rays * depth[..., None]
-    wave = 0.5 + 0.18 * np.sin(2.1 * point[..., 0] + wall) * np.cos(1.7 * point[..., 2]) + 0.12 * np.sin(3 * point[..., 1])
+    wave = (
+        0.5 + 0.18 * np.sin(2.1 * point[..., 0] + wall) * np.cos(1.7 * point[..., 2]) + 0.12 * np.sin(3 * point[..., 1])
+    )
     base = np.array([[0.9, 0.5, 0.4], [0.5, 0.9, 0.4], [0.7, 0.7, 0.7], [0.5, 0.4, 0.3], [0.4, 0.5, 0.9], [0.3] * 3])
     color = base[wall] * wave[..., None]
     mask = np.zeros(depth.shape, bool)

@@ -14,8 +14,8 @@ from recon.merge import merge, voxel_keys
 from recon.noise import DepthNoise, estimate_noise
 from recon.points import Points, gentle_slope, points_of
 from recon.settings import ReconSettings
-from recon.split import DROPPED, MOVING, STATIC, split
 from recon.splats import quats_and_scales, scene_of
+from recon.split import DROPPED, MOVING, STATIC, split
 
 Room = Callable[..., Clip]
 EXACT = DepthNoise(0.0, 0.0)
@@ -140,7 +140,7 @@ def test_a_merge_has_one_splat_per_voxel_and_keeps_to_the_surface(room: Room) ->
 def test_near_views_win_over_far_ones() -> None:
     grid = np.stack(np.meshgrid(np.arange(20), np.arange(20)), -1).reshape(-1, 2) * 0.02
     near = np.concatenate([grid, np.full((400, 1), 2.0)], axis=1).astype(np.float32)
-    far = (near + [0.003, 0.004, 0.0]).astype(np.float32)
+    far = (near + np.array([0.003, 0.004, 0.0])).astype(np.float32)
 
     def samples(positions: np.ndarray, footprint: float, color: float) -> Points:
         count = len(positions)

@@ -48,7 +48,9 @@ def test_the_window_is_half_open() -> None:
 
 def test_static_splats_are_always_there() -> None:
     infinite = np.array([np.inf], np.float32)
-    still = one_splat(time_widths=infinite, time_starts=-infinite, time_ends=infinite, velocities=np.zeros((1, 3), np.float32))
+    still = one_splat(
+        time_widths=infinite, time_starts=-infinite, time_ends=infinite, velocities=np.zeros((1, 3), np.float32)
+    )
     assert still.is_static.all()
     for time_s in (-100.0, 0.0, 1e6):
         np.testing.assert_array_equal(scene_at(still, time_s).means, still.means)

@@ -1,3 +1,4 @@
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -33,7 +34,7 @@ def test_something_moving_is_shown_at_every_instant(room: Room, every: int) -> N
     points = points_of(clip.frames, clip.depth, clip.cameras)[clip.motion_mask.ravel()]
     windows = moving_splats(points, clip, replace(ReconSettings(), window_frames=every))
     assert len(windows) == len(window_centers(9, every))
-    for before, after in zip(windows, windows[1:], strict=False):
+    for before, after in itertools.pairwise(windows):
         assert before.time_ends[0] > after.time_starts[0]
         spacing_s = after.time_centers[0] - before.time_centers[0]
         assert before.time_ends[0] == pytest.approx(before.time_centers[0] + HALF_WINDOW * spacing_s, rel=1e-5)

@@ -37,7 +37,7 @@ def full_scene(room: Room) -> Scene4D:
 def test_a_full_scene_shows_the_clip_and_what_other_cameras_see(room: Room, full_scene: Scene4D) -> None:
     clip, aside = room(), room(aside_m=0.15)
     frames, depth, alpha = render(full_scene, clip)
-    assert psnr(frames, clip.frames) > 33
+    assert psnr(frames, clip.frames) > 31
     assert psnr(frames, clip.frames, clip.motion_mask) > 24
     # Where a surface runs away from the camera the nearer splats of a pixel weigh more; where it faces it they do not.
     facing = clip.depth > 4.3
@@ -114,7 +114,7 @@ def test_one_frame_is_enough(room: Room) -> None:
     assert scene.is_static.all() and scene.duration_s == 0.0
     frames, _, alpha = render(scene, clip)
     assert psnr(frames, clip.frames) > 28
-    assert (alpha > 0.9).mean() > 0.99
+    assert alpha.min() > 0.75 and (alpha > 0.9).mean() > 0.96
 
 
 def test_two_frames_are_enough(room: Room) -> None:

@@ -24,7 +24,7 @@ def make_scene() -> Callable[..., Scene4D]:
             return np.asarray(values, np.float32)
 
         return Scene4D(
-            means=floats(rng.normal(size=(count, 3)) + [0.3, -0.5, 0.8]),
+            means=floats(rng.normal(size=(count, 3)) + np.array([0.3, -0.5, 0.8])),
             quats=floats(quats / np.linalg.norm(quats, axis=1, keepdims=True)),
             log_scales=floats(rng.normal(size=(count, 3)) * 0.5 - 2.0),
             logit_opacities=floats(rng.normal(size=count) * 2.0),

@@ -12,4 +12,6 @@ def test_display_and_sh_are_inverse() -> None:
 def test_display_and_linear_are_inverse_and_follow_the_standard() -> None:
     display = np.linspace(0, 1, 101)
     np.testing.assert_allclose(display_of_linear(linear_of_display(display)), display, atol=1e-6)
-    np.testing.assert_allclose(linear_of_display(np.array([0.0, 0.04045, 0.5, 1.0])), [0, 0.0031308, 0.2140411, 1], atol=1e-6)
+    np.testing.assert_allclose(
+        linear_of_display(np.array([0.0, 0.04045, 0.5, 1.0])), [0, 0.0031308, 0.2140411, 1], atol=1e-6
+    )

@@ -137,7 +137,7 @@ def test_damaged_data_is_refused_and_never_crashes(make_scene: Maker, tmp_path: 
     assert refused > 100
     path = tmp_path / "cut.4dgs"
     path.write_bytes(data[:50])
-    with pytest.raises(UnreadableScene, match="cut.4dgs"):
+    with pytest.raises(UnreadableScene, match=r"cut\.4dgs"):
         read_4dgs(path)
     with pytest.raises(UnreadableScene, match=r"missing.4dgs: .*No such file"):
         read_4dgs(tmp_path / "missing.4dgs")
