@@ -9,7 +9,8 @@ server's process: it says what a call costs on a machine that is busy with other
 - Events: 50 sessions, each with one unary call in flight that reports one event, acknowledged after commit; the peer
   parses the same request and answers. Batches of 16 events a call beside it.
 - ReadAsset: one reader of a 64 MiB asset; the peer sends the same messages, which it holds in memory, serialized.
-- Idle watchers: growth of the server's resident memory for 2,000 more WatchSession streams over 20 connections.
+- Idle watchers: growth of the server's resident memory for 2,000 more WatchSession streams over 20 connections, on 50
+  paused sessions; the peer's streams wait for nothing at all.
 """
 
 from __future__ import annotations
@@ -231,6 +232,7 @@ async def _read(peer: Peer, asset: str, size: int, times: int) -> float:
 
 
 async def _measure_watchers(bare: Peer, ours: Peer, scale: Scale) -> dict[str, float]:
+    await _pause_new_sessions(ours)
     return {
         "idle_watcher_kib": await _watch(ours, scale),
         "bare_idle_stream_kib": await _watch(bare, scale),
@@ -255,14 +257,30 @@ async def _watch(peer: Peer, scale: Scale) -> float:
 
 
 async def _open_watches(peer: Peer, stubs: list[Any], count: int) -> list[Any]:
-    """`count` streams, each of which has had its first update and is read no further than what came."""
+    """`count` streams that the server has taken up; each has its session's last update already and waits for more."""
     calls = []
     for number in range(count):
-        request = play_service_pb2.WatchSessionRequest(session=peer.sessions[number % len(peer.sessions)])
+        session = peer.sessions[number % len(peer.sessions)]
+        request = play_service_pb2.WatchSessionRequest(session=session, cursor=peer.sequences[session])
         calls.append(stubs[number % len(stubs)].WatchSession(request))
     for call in calls:
-        await call.read()
+        await call.initial_metadata()
     return calls
+
+
+async def _pause_new_sessions(peer: Peer) -> None:
+    """Replace the peer's sessions by paused ones, whose forecasts stand still; `sequences` holds their cursors."""
+    peer.sessions, peer.sequences = [], {}
+    async with grpc.aio.insecure_channel(peer.address) as channel:
+        play = play_service_pb2_grpc.PlayServiceStub(channel)
+        await _open_sessions(peer, play)
+        paused = event_pb2.Event(event_id="pause", sequence=1, session_paused=event_pb2.SessionPaused())
+        for session in peer.sessions:
+            await play.ReportEvents(play_service_pb2.ReportEventsRequest(session=session, events=[paused]))
+        await asyncio.sleep(2.0)
+        for session in peer.sessions:
+            found = await play.GetSession(play_service_pb2.GetSessionRequest(name=session))
+            peer.sequences[session] = found.cursor
 
 
 async def _settled_rss(pid: int) -> int:
@@ -283,11 +301,15 @@ async def _prepare(peer: Peer) -> None:
         play = play_service_pb2_grpc.PlayServiceStub(channel)
         source = WORLD_FILE.read_bytes()
         await design.PutWorld(design_service_pb2.PutWorldRequest(world_id=WORLD_FILE.stem, source=source))
-        wanted = session_pb2.Session(world=f"worlds/{WORLD_FILE.stem}")
-        for _ in range(SESSIONS):
-            made = await play.CreateSession(play_service_pb2.CreateSessionRequest(session=wanted))
-            peer.sessions.append(made.name)
-            peer.sequences[made.name] = 0
+        await _open_sessions(peer, play)
+
+
+async def _open_sessions(peer: Peer, play: play_service_pb2_grpc.PlayServiceStub) -> None:
+    wanted = session_pb2.Session(world=f"worlds/{WORLD_FILE.stem}")
+    for _ in range(SESSIONS):
+        made = await play.CreateSession(play_service_pb2.CreateSessionRequest(session=wanted))
+        peer.sessions.append(made.name)
+        peer.sequences[made.name] = 0
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
     python -m benchmarks.bare.grpc_server PORT_FILE ASSET_FILE
 
 Answers ReportEvents (one constant response), ReadAsset (the asset's messages, held in memory from the start), and
-WatchSession (one update, then silence) under their own names, so that one client measures both servers.
+WatchSession (silence) under their own names, so that one client measures both servers.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class BarePlay:
         return play_service_pb2.ReportEventsResponse(applied_sequence=request.events[-1].sequence)
 
     async def watch_session(self, request: Any, context: Any) -> None:
-        """One update, then nothing until the client goes."""
-        await context.write(session_pb2.SessionUpdate(cursor=1))
+        """Nothing until the client goes."""
+        await context.send_initial_metadata(())
         await asyncio.get_running_loop().create_future()
 
     def handler(self) -> grpc.GenericRpcHandler[Any, Any]:

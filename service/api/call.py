@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import logging
 import re
@@ -109,9 +110,17 @@ def _not_a_message(request: Malformed) -> InvalidInput:
 
 
 async def abort(context: grpc.aio.ServicerContext[Any, Any], status: status_pb2.Status) -> Never:
-    """Ends a call with a status and its details; never returns."""
-    # grpc-stubs do not know of this method of grpc.aio.
-    await context.abort_with_status(rpc_status.to_status(status))  # type: ignore[attr-defined]
+    """Ends a call with a status and its details; never returns.
+
+    Raises:
+        AbortError: the way in which grpc.aio leaves a handler.
+        CancelledError: the client is gone, so nobody can be told.
+    """
+    try:
+        # grpc-stubs do not know of this method of grpc.aio.
+        await context.abort_with_status(rpc_status.to_status(status))  # type: ignore[attr-defined]
+    except grpc.aio.InternalError as error:
+        raise asyncio.CancelledError from error
     raise AssertionError("abort_with_status always raises")
 
 

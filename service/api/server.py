@@ -210,6 +210,10 @@ def server_options(settings: ServerSettings) -> list[tuple[str, Any]]:
     options: list[tuple[str, Any]] = [
         # Two servers on one port would each get half of the calls: the second shall fail to start.
         ("grpc.so_reuseport", 0),
+        # gRPC's core cancels calls at random where more than 1,000 wait to be taken up, as when all watchers of a
+        # server that went come to this one. They wait; those beyond the limit get RESOURCE_EXHAUSTED.
+        ("grpc.server.max_pending_requests", settings.max_concurrent_calls),
+        ("grpc.server.max_pending_requests_hard_limit", 2 * settings.max_concurrent_calls),
         ("grpc.max_receive_message_length", settings.max_message_bytes),
         ("grpc.max_send_message_length", settings.max_message_bytes),
         ("grpc.keepalive_time_ms", int(settings.keepalive_s * 1000)),
