@@ -25,12 +25,18 @@ class _Kind:
 
 @dataclass
 class _Followed:
+    """A running job as it was last seen; its stage is that of the chunk that was to come."""
+
+    stage: str
     chunks_done: int
     spent_s: float
 
 
 class WorkPace:
-    """Seconds a chunk by kind, quality and stage. Feed it every change of every job, in order."""
+    """Seconds a chunk by kind, quality and stage. Feed it every change of every job, in order.
+
+    A job's stage is that of its next chunk.
+    """
 
     def __init__(self) -> None:
         self._kinds: dict[tuple[JobKind, Quality], _Kind] = {}
@@ -47,11 +53,10 @@ class WorkPace:
         kind = self._kinds.setdefault((job.request.kind, job.request.quality), _Kind())
         before = self._followed.get(job.job_id)
         if job.state is JobState.RUNNING:
-            if before is not None and job.chunks_done > before.chunks_done and job.spent_s > before.spent_s:
-                each_s = (job.spent_s - before.spent_s) / (job.chunks_done - before.chunks_done)
-                kind.chunk_s[job.stage] = _mean(kind.chunk_s.get(job.stage), each_s)
-                kind.stages.update(dict.fromkeys(range(before.chunks_done, job.chunks_done), job.stage))
-            self._followed[job.job_id] = _Followed(job.chunks_done, job.spent_s)
+            kind.stages[job.chunks_done] = job.stage
+            if before is not None:
+                _measure(kind, before, job)
+            self._followed[job.job_id] = _Followed(job.stage, job.chunks_done, job.spent_s)
         elif before is not None or job.state is JobState.DONE:
             self._followed.pop(job.job_id, None)
         if job.state is JobState.DONE and job.spent_s > 0:
@@ -74,6 +79,15 @@ class WorkPace:
         """Mean seconds of a whole job; 0 before the first was done."""
         known = self._kinds.get((kind, quality))
         return (known.total_s or 0.0) if known else 0.0
+
+
+def _measure(kind: _Kind, before: _Followed, job: Job) -> None:
+    """Learn the seconds of the chunks that were done since, where it is known of which stage they were."""
+    chunks = job.chunks_done - before.chunks_done
+    if chunks == 1 or (chunks > 1 and job.stage == before.stage):
+        each_s = max(0.0, job.spent_s - before.spent_s) / chunks
+        kind.chunk_s[before.stage] = _mean(kind.chunk_s.get(before.stage), each_s)
+        kind.stages.update(dict.fromkeys(range(before.chunks_done, job.chunks_done), before.stage))
 
 
 def _mean(known: float | None, new: float) -> float:

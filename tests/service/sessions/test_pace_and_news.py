@@ -50,8 +50,9 @@ def test_a_running_job_is_measured_by_itself_before_others_were_done():
 
 def test_the_time_left_is_that_of_the_stages_that_are_ahead():
     pace = WorkPace()
-    for done, spent_s, stage in [(0, 0.0, "denoise"), (2, 4.0, "denoise"), (3, 4.5, "decode"), (4, 14.5, "fuse")]:
+    for done, spent_s, stage in [(0, 0.0, "denoise"), (1, 2.0, "denoise"), (2, 4.0, "decode"), (3, 4.5, "fuse")]:
         pace.observe(job(JobState.RUNNING, done, spent_s, stage))
+    pace.observe(job(JobState.RUNNING, 4, 14.5, "done"))
     pace.observe(job(JobState.DONE, 4, 14.5))
     assert pace.left_s(job(JobState.RUNNING, 2, 4.0, name="b")) == pytest.approx(10.5)
     assert pace.left_s(job(JobState.RUNNING, 3, 4.5, name="b")) == pytest.approx(10.0)
@@ -135,3 +136,20 @@ async def test_only_sessions_that_are_watched_hear_of_forecasts(stage):
         for _ in range(5):
             await stage.turn(60.0)
         assert await play.told(ForecastChanged) == first, "time stands still"
+
+
+def test_chunks_of_several_stages_in_one_look_teach_nothing_of_any_stage():
+    pace = WorkPace()
+    for done, spent_s, stage in [(0, 0.0, "denoise"), (3, 9.0, "fuse"), (4, 10.0, "done")]:
+        pace.observe(job(JobState.RUNNING, done, spent_s, stage))
+    running = job(JobState.RUNNING, 3, 9.0, "fuse", name="b")
+    assert pace.left_s(running) == pytest.approx(1.0)
+    begun = job(JobState.RUNNING, 1, 2.5, "denoise", name="c")
+    assert pace.left_s(begun) == pytest.approx(2 * 2.5 + 1.0), "what is not known goes at the job's own pace"
+
+
+def test_a_restart_takes_over_what_whole_jobs_took():
+    pace = WorkPace()
+    pace.learn({(JobKind.CONTENT, Quality.FULL): 12.0})
+    assert pace.left_s(replace(job(JobState.QUEUED, 0, 0.0), chunks_total=0)) == 12.0
+    assert pace.left_s(job(JobState.QUEUED, 0, 0.0)) == pytest.approx(12.0)
