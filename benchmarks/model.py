@@ -26,8 +26,9 @@ from benchmarks.aims import check
 from model.checkpoint import load_dit, load_vae
 from model.dit import Dit
 from model.evaluate import Sampling, generate_like, mean_clip, reconstruction_figures, velocity_loss
-from model.generate import DIT_FILE, DRAFT_STEPS, FULL_STEPS, GUIDANCE, SIGMA_SHIFT, VAE_FILE, default_weights
+from model.generate import SIGMA_SHIFT
 from model.guidance import guided_velocity
+from model.revision import DIT_FILE, DRAFT_STEPS, FULL_STEPS, GUIDANCE, VAE_FILE, default_weights
 from model.rgbd import unpack_rgbd
 from model.sampler import sample_euler, seeded_noise, sigma_grid
 from model.train.data import ClipRecipe, ClipStore, LatentSet, encode_store

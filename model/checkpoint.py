@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -99,17 +98,6 @@ def dit_config(fields: Recipe) -> DitConfig:
     slots = tuple((str(name), tuple(values)) for name, values in fields["slots"])
     time, rows, columns = fields["latent_size"]
     return DitConfig(**{**fields, "slots": slots, "latent_size": (time, rows, columns)})
-
-
-def file_revision(*paths: Path) -> str:
-    """12 hex digits of the SHA-256 over the files' bytes: the revision that these weights are known by."""
-    hasher = hashlib.sha256()
-    for path in paths:
-        try:
-            hasher.update(path.read_bytes())
-        except OSError as error:
-            raise UnreadableCheckpoint(f"{path}: cannot be read ({error})") from error
-    return hasher.hexdigest()[:12]
 
 
 def write_atomically(path: Path, content: bytes) -> None:

@@ -18,28 +18,19 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from clips.clip import Clip
-from model.checkpoint import file_revision, load_dit, load_vae
+from model.checkpoint import load_dit, load_vae
 from model.dit import Dit, slot_indices
 from model.errors import ModelError, UnreadableCheckpoint, UnsupportedSpec
 from model.guidance import guided_velocity
 from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
+from model.revision import DIT_FILE, VAE_FILE, default_weights, file_revision
 from model.rgbd import unpack_rgbd
 from model.sampler import sample_euler, seeded_noise, sigma_grid
 from model.spec import SegmentSpec
 from model.vae import Vae
 
-DRAFT_STEPS = 4
-FULL_STEPS = 20
-GUIDANCE = 2.5
 SIGMA_SHIFT = 2.0
-VAE_FILE = "vae.safetensors"
-DIT_FILE = "dit.safetensors"
-
-
-def default_weights() -> Path:
-    """The folder of the weights that Narthex ships."""
-    return Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True)

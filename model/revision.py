@@ -1,4 +1,4 @@
-"""Which weights: a short name for the bytes of the weight files. Imports no torch."""
+"""Which weights and how they are run: file names, revision, steps and guidance. Imports no torch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from model.errors import UnreadableCheckpoint
 
 DRAFT_STEPS = 4
 FULL_STEPS = 20
-GUIDANCE = 4.0
+GUIDANCE = 2.0
 PIECE_BYTES = 1 << 20
 VAE_FILE = "vae.safetensors"
 DIT_FILE = "dit.safetensors"
@@ -39,6 +39,11 @@ class ModelInfo:
             )
         if not (math.isfinite(self.guidance) and 0 <= self.guidance <= 20):
             raise ValueError(f"guidance must be within [0, 20], got {self.guidance}")
+
+
+def default_weights() -> Path:
+    """The folder of the weights that Narthex ships."""
+    return Path(__file__).parent / "weights"
 
 
 def file_revision(*paths: Path) -> str:

@@ -31,9 +31,7 @@ def generate(
     out: Annotated[Path, typer.Option(help="Folder for the clips; made if it is missing.")],
     seeds: Annotated[int, typer.Option(help="How many clips, from --first-seed on.", min=1, max=MAX_SEEDS)] = 1,
     first_seed: Annotated[int, typer.Option(help="Seed of the first clip.", min=0)] = 0,
-    sheet: Annotated[
-        bool, typer.Option("--sheet", help="Also write sheet.png: frames, depth.")
-    ] = False,
+    sheet: Annotated[bool, typer.Option("--sheet", help="Also write sheet.png: frames, depth.")] = False,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; default: those of a full segment.", min=1)] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.", min=0.0, max=20.0)] = None,
     camera: Annotated[PathKind, typer.Option(help="How the camera moves.")] = PathKind.WALK_IN,
@@ -74,7 +72,7 @@ def generate(
 def _spec(
     generator: Generator, prompt: str, seed: int, *, camera: PathKind, steps: int | None, guidance: float | None
 ) -> SegmentSpec:
-    from model.generate import FULL_STEPS, GUIDANCE
+    from model.revision import FULL_STEPS, GUIDANCE
     from model.spec import SegmentSpec
 
     size = generator.supported

@@ -88,11 +88,11 @@ def train_dit_command(
 
         narthex train dit --out runs/dit-1 --minutes 60 --resume --json
     """
-    from model.checkpoint import file_revision, load_vae
-    from model.generate import default_weights
+    from model.checkpoint import load_vae
+    from model.revision import VAE_FILE, default_weights, file_revision
     from model.train.dit import DitData, dit_config, train_dit
 
-    vae_path = vae if vae is not None else default_weights() / "vae.safetensors"
+    vae_path = vae if vae is not None else default_weights() / VAE_FILE
     network, revision = load_vae(vae_path), file_revision(vae_path)
     plan = _plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
     stores = _stores(clips_dir, clips, held_out)

@@ -5,9 +5,10 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from model.checkpoint import file_revision, load_checkpoint, load_dit, load_vae, save_checkpoint
+from model.checkpoint import load_checkpoint, load_dit, load_vae, save_checkpoint
 from model.dit import Dit
 from model.errors import UnreadableCheckpoint
+from model.revision import file_revision
 from model.vae import Vae
 
 RECIPE = {"clips": 12, "renderer": "clips.dungeon"}

@@ -12,7 +12,8 @@ from clips.cameras import Cameras
 from model.checkpoint import load_checkpoint
 from model.dit import Dit
 from model.evaluate import Sampling, generate_like, mean_clip, velocity_loss
-from model.generate import DRAFT_STEPS, GUIDANCE, SIGMA_SHIFT, Generator, default_weights
+from model.generate import SIGMA_SHIFT, Generator
+from model.revision import DRAFT_STEPS, GUIDANCE, default_weights
 from model.spec import SegmentSpec
 from model.train.data import ClipRecipe, ClipStore, encode_store, slot_table
 
