@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from service.ids import AssetId, PlayerId, SceneId, SegmentId, SessionId, WorldId
 from service.play.event import Event, EventKind
@@ -88,6 +88,7 @@ class Stage:
     def __post_init__(self) -> None:
         self.root.mkdir(exist_ok=True)
         self.engine: Engine = open_database(self.root / "narthex.db")
+        event.listen(self.engine, "connect", lambda raw, _: raw.execute("PRAGMA synchronous=OFF"))
         create_tables(self.engine)
         self.blobs = BlobStore(self.root / "blobs")
         self.catalogue = Catalogue(self.engine, self.clock)
