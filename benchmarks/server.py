@@ -304,7 +304,7 @@ async def _prepare(peer: Peer) -> None:
         await _open_sessions(peer, play)
 
 
-async def _open_sessions(peer: Peer, play: play_service_pb2_grpc.PlayServiceStub) -> None:
+async def _open_sessions(peer: Peer, play: Any) -> None:
     wanted = session_pb2.Session(world=f"worlds/{WORLD_FILE.stem}")
     for _ in range(SESSIONS):
         made = await play.CreateSession(play_service_pb2.CreateSessionRequest(session=wanted))
