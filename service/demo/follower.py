@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import grpc
@@ -47,6 +49,7 @@ class Follower:
         self.story.take_session(self.session)
         self.jobs: list[operate_service_pb2.Job] = []
         self.usage = operate_service_pb2.Usage()
+        self._lost_s: float | None = None
         self._lock = threading.RLock()
         self._closing = threading.Event()
         self._watch = SessionWatch(channel, session)
@@ -58,6 +61,12 @@ class Follower:
         with self._lock:
             return look(self)
 
+    @property
+    def lost_for_s(self) -> float:
+        """Seconds since the server could not be reached any more; 0 while it can."""
+        lost_s = self._lost_s
+        return 0.0 if lost_s is None else time.monotonic() - lost_s
+
     def take_line(self, line: Mapping[str, Any]) -> None:
         """Adds a line of the client's recording to the story."""
         with self._lock:
@@ -66,12 +75,16 @@ class Follower:
     def close(self) -> Story:
         """The whole story: waits for updates that are on their way, asks for the usage once more, and ends."""
         self._closing.wait(LATE_UPDATES_S)
-        self._closing.set()
-        self._thread.join(10.0)
+        self.stop()
         self._take_updates()
         self._poll()
-        self._watch.close()
         return self.story
+
+    def stop(self) -> None:
+        """Ends at once; may be called again."""
+        self._closing.set()
+        self._watch.close()
+        self._thread.join(10.0)
 
     def _follow(self) -> None:
         rounds = 0
@@ -97,8 +110,21 @@ class Follower:
             session = self._play.GetSession(play_service_pb2.GetSessionRequest(name=self._name), timeout=5.0)
             jobs = self._operate.ListJobs(running, timeout=5.0).jobs
             usage = self._operate.GetUsage(operate_service_pb2.GetUsageRequest(session=self._name), timeout=5.0)
-        except grpc.RpcError:
+        except grpc.RpcError as error:
+            if error.code() is grpc.StatusCode.UNAVAILABLE and self._lost_s is None:
+                self._lost_s = time.monotonic()
             return
+        self._lost_s = None
         with self._lock:
             self.session, self.jobs, self.usage = session, list(jobs), usage
             self.story.take_session(session)
+
+
+@contextmanager
+def closing_follower(channel: grpc.Channel, session: str) -> Iterator[Follower]:
+    """A follower that has stopped afterwards, whatever happened."""
+    follower = Follower(channel, session)
+    try:
+        yield follower
+    finally:
+        follower.stop()

@@ -14,7 +14,7 @@ import grpc
 from narthex.v1 import content_pb2, event_pb2, play_service_pb2, play_service_pb2_grpc, session_pb2
 
 from examples.game_client.bridge import Bridge
-from service.demo.follower import Follower
+from service.demo.follower import Follower, closing_follower
 from service.demo.gallery import FOURDGS, MP4, generated, write_files
 from service.demo.report import forecast_rows, session_report
 from service.demo.story import Story, quality_name
@@ -26,6 +26,7 @@ from service.errors import InvalidInput, Unavailable
 FRAME_S = 1.0 / 35.0
 FORECAST_ROWS = 12
 CONNECT_S = 10.0
+LOST_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ class Replay:
         self._say = say
         self._lines: list[dict[str, Any]] = []
         self._opened: set[str] = set()
+        self._follower: Follower | None = None
 
     def run(self) -> dict[str, Any]:
         """Puts the world, opens a session, plays every event at its time, waits for the ladder, and reports.
@@ -79,21 +81,26 @@ class Replay:
         """
         try:
             session = self._open(put_world(self._channel, self._trace.world))
-            follower = Follower(self._channel, session)
-            bridge = Bridge(self._channel, session, lambda _: None, self._note)
-            try:
-                self._play(bridge)
-                self._wait_for_ladder(bridge, follower)
-            finally:
-                refused = bridge.close()
-            self._feed(follower)
-            self._close(session)
-            story = follower.close()
+            with closing_follower(self._channel, session) as follower:
+                refused = self._play_all(session)
+                self._feed(follower)
+                self._close(session)
+                story = follower.close()
             return self._report(story, follower, refused)
         except ConnectionError as error:
             raise Unavailable(str(error)) from error
         except grpc.RpcError as error:
             raise Unavailable(f"the server said {error.code().name}: {error.details()}") from error
+
+    def _play_all(self, session: str) -> list[str]:
+        """Plays the events and waits for the ladder; the events that the server refused, in words."""
+        bridge = Bridge(self._channel, session, lambda _: None, self._note)
+        try:
+            self._play(bridge)
+            self._wait_for_ladder(bridge)
+        finally:
+            refused = bridge.close()
+        return refused
 
     def _open(self, world: str) -> str:
         profile = session_pb2.ClientProfile(formats=[FOURDGS, MP4])
@@ -135,7 +142,7 @@ class Replay:
             bridge.frame()
         bridge.frame()
 
-    def _wait_for_ladder(self, bridge: Bridge, follower: Follower) -> None:
+    def _wait_for_ladder(self, bridge: Bridge) -> None:
         """Waits until every open gate shows the best that its world asks for, at most `max_wait_s`."""
         until_s = time.monotonic() + self._options.max_wait_s
         best = {

@@ -118,7 +118,19 @@ def gate_sentence(gate: Mapping[str, Any]) -> str:
     steps = [
         f"{item['from']} to {item['to']} {item['at_s'] - gate['opened_s']:.1f} s later" for item in gate["handovers"]
     ]
-    return f"{words}; handovers: {', '.join(steps)}." if steps else f"{words}; no handover was needed."
+    if steps:
+        return f"{words}; handovers: {', '.join(steps)}."
+    return f"{words}; {_why_no_handover(gate)}."
+
+
+def _why_no_handover(gate: Mapping[str, Any]) -> str:
+    """Nothing better was wanted, or it was not done when the session ended."""
+    unfinished = [quality for quality, work in gate["work"].items() if work["state"] in ("QUEUED", "RUNNING")]
+    if gate["shown"][-1]["quality"] == "FULL" or (not unfinished and gate["shown"][-1]["quality"] == "DRAFT"):
+        return "no handover was needed"
+    if not unfinished:
+        return "nothing better came before the end"
+    return f"nothing better came before the end ({' and '.join(unfinished)} not done)"
 
 
 def abandoned_sentence(item: Mapping[str, Any]) -> str:

@@ -125,9 +125,18 @@ def _world(path: Path, number: int, text: str) -> WorldFile:
     except _Problem as problem:
         raise _invalid([FieldProblem(f"{path}:{number}: {problem.field}", problem.message)]) from problem
     file = path.parent / head["world"]
-    if "\0" in head["world"] or not file.is_file():
-        raise NotFound(f"{path}:{number}: world: got {head['world']!r}, which is no file beside the trace ({file!s})")
+    if not _is_file(file):
+        named = _shown(repr(head["world"]))
+        raise NotFound(f"{path}:{number}: world: got {named}, which is no file beside the trace, in {path.parent}")
     return read_world_file(file)
+
+
+def _is_file(path: Path) -> bool:
+    """Whether there is such a file; a name that no file can have is none."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
 
 
 def _event(number: int, text: str, last_s: float) -> TraceEvent:

@@ -20,7 +20,7 @@ from rich.live import Live
 
 from service.demo.board import board
 from service.demo.embedded import QUIET, EmbeddedServer
-from service.demo.follower import Follower
+from service.demo.follower import Follower, closing_follower
 from service.demo.gallery import Exhibit, generated, placeholder_scene, write_files
 from service.demo.pictures import DOOR_GATE, Material, Recording, write_contact, write_door, write_times
 from service.demo.processes import Child, MemoryWatch, python
@@ -156,22 +156,34 @@ def _walk(server: EmbeddedServer, channel: grpc.Channel, options: DemoOptions, c
     command = python("examples.vizdoom.client", *arguments)
     with Child("client", command, hear, QUIET) as client:
         _wait_for_session(client, lines)
-        follower = Follower(channel, f"sessions/{session}")
-        taken = 0
-        until_s = time.monotonic() + LONGEST_WALK_S
-        with _view(console, options, follower) as refresh:
-            while not client.wait(REFRESH_S):
-                taken = _take(follower, lines, taken, console if not options.live else None)
-                refresh()
-                server.check()
-                if time.monotonic() > until_s:
-                    raise Unavailable(f"the game did not end within {LONGEST_WALK_S:.0f} s")
-            _take(follower, lines, taken, console if not options.live else None)
-            refresh()
-        follower.close()
+        with closing_follower(channel, f"sessions/{session}") as follower:
+            _follow(server, client, follower, lines, options, console)
+            follower.close()
         if client.returncode != 0:
             raise _client_failed(client)
     return follower
+
+
+def _follow(
+    server: EmbeddedServer,
+    client: Child,
+    follower: Follower,
+    lines: list[dict[str, Any]],
+    options: DemoOptions,
+    console: Console,
+) -> None:
+    """Shows what happens until the client ends. Raises Unavailable where the server ends first, or nothing ends."""
+    taken = 0
+    until_s = time.monotonic() + LONGEST_WALK_S
+    with _view(console, options, follower) as refresh:
+        while not client.wait(REFRESH_S):
+            taken = _take(follower, lines, taken, console if not options.live else None)
+            refresh()
+            server.check()
+            if time.monotonic() > until_s:
+                raise Unavailable(f"the game did not end within {LONGEST_WALK_S:.0f} s")
+        _take(follower, lines, taken, console if not options.live else None)
+        refresh()
 
 
 def _wait_for_session(client: Child, lines: list[dict[str, Any]]) -> None:
