@@ -201,6 +201,7 @@ def _recall_events(connection: Connection, session: LiveSession) -> None:
     )
     for row in connection.execute(query):
         session.event_ids[row.sequence] = row.event_id
+        session.sequences[row.event_id] = row.sequence
         if row.rejection is not None:
             session.rejected[row.sequence] = rejection_error(row.rejection)
 

@@ -75,6 +75,7 @@ def _is_repeat(session: LiveSession, event: Event, old: Mapping[int, OldEvent]) 
     if known is None and event.sequence in old:
         known, rejection = old[event.sequence].event_id, old[event.sequence].rejection
     if known is None:
+        _refuse_used_id(session, event)
         return False
     if known != event.event_id:
         raise Conflict(
@@ -85,6 +86,17 @@ def _is_repeat(session: LiveSession, event: Event, old: Mapping[int, OldEvent]) 
     if rejection is not None:
         raise rejection
     return True
+
+
+def _refuse_used_id(session: LiveSession, event: Event) -> None:
+    used = session.sequences.get(event.event_id, event.sequence)
+    if used != event.sequence:
+        raise Conflict(
+            f"event id {event.event_id!r} is that of sequence number {used}, got it with {event.sequence}",
+            reason="EVENT_ID_USED",
+            metadata={"sequence": str(used)},
+            fields=(FieldProblem("event_id", f"got {event.event_id!r} again, expected one that is new"),),
+        )
 
 
 def _is_early(step: Step, event: Event) -> bool:

@@ -60,7 +60,8 @@ class LiveSession:
         status: ACTIVE, PAUSED or CLOSED.
         applied_sequence: may be ahead of the disk; `durable_sequence` is not.
         cursor: of the newest update that was made; `ring.newest` is durable.
-        event_ids: of recent and held events, by sequence number. rejected: why some of them were not applied.
+        event_ids: of recent and held events, by sequence number; `sequences` is the inverse.
+        rejected: why some of them were not applied.
         held: events that came early.
         announced: content by gate and segment, in the order in which it was announced.
         fades: the newest hand-over of each gate.
@@ -88,6 +89,7 @@ class LiveSession:
         "pending",
         "rejected",
         "ring",
+        "sequences",
         "snapshot_sequence",
         "state",
         "status",
@@ -109,6 +111,7 @@ class LiveSession:
         self.cursor = ring.newest
         self.kept_cursor = ring.first
         self.event_ids: dict[int, str] = {}
+        self.sequences: dict[str, int] = {}
         self.rejected: dict[int, ServiceError] = {}
         self.held: dict[int, Event] = {}
         self.announced: dict[GateId, dict[SegmentId, ContentAnnounced]] = {}
@@ -134,9 +137,11 @@ class LiveSession:
     def remember(self, sequence: int, event_id: str) -> None:
         """Note an event's id; forget durable ones that are no longer recent."""
         self.event_ids[sequence] = event_id
+        self.sequences[event_id] = sequence
         if len(self.event_ids) > 2 * RECENT_EVENTS:
             oldest = self.durable_sequence - RECENT_EVENTS
             self.event_ids = {known: name for known, name in self.event_ids.items() if known > oldest}
+            self.sequences = {name: known for known, name in self.event_ids.items()}
             self.rejected = {known: why for known, why in self.rejected.items() if known > oldest}
 
     def add_content(self, content: ContentAnnounced) -> None:

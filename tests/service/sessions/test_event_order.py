@@ -99,6 +99,17 @@ async def test_a_known_number_with_another_id_is_a_conflict_also_while_held_or_r
         assert caught.value.metadata["applied_sequence"] == "1"
 
 
+async def test_an_id_that_another_number_has_is_a_conflict_and_spends_nothing(stage):
+    play = await stage.play()
+    await stage.director.report(play.session_id, [play.event(ChainAccepted(RED), sequence=1, event_id="one")])
+    with pytest.raises(Conflict, match="is that of sequence number 1") as caught:
+        await stage.director.report(play.session_id, [play.event(TaskStarted(RED, KEY), sequence=2, event_id="one")])
+    assert caught.value.reason == "EVENT_ID_USED"
+    assert caught.value.metadata["applied_sequence"] == "1"
+    again = await stage.director.report(play.session_id, [play.event(TaskStarted(RED, KEY), sequence=2)])
+    assert again.applied_sequence == 2
+
+
 @pytest.mark.parametrize("after_restart", [False, True])
 async def test_what_cannot_be_applied_spends_its_number_and_fails_again_when_repeated(stage, after_restart):
     play = await stage.play()
