@@ -12,9 +12,10 @@ from service.errors import Unavailable
 
 START_S = 60.0
 WARM_UP_S = 300.0
+QUIET = {"GRPC_VERBOSITY": "ERROR"}
 # Settings of a server that this machine may have do not count for this one: it is reached without a key, on loopback
 # only, and its logs are read.
-ALONE = {"GRPC_VERBOSITY": "ERROR", "NARTHEX_AUTH_SERVER_KEYS": ""}
+ALONE = QUIET | {"NARTHEX_AUTH_SERVER_KEYS": ""}
 READABLE = ("--host", "127.0.0.1", "--log-level", "info", "--log-format", "json")
 
 

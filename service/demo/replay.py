@@ -78,10 +78,14 @@ class Replay:
         Raises:
             InvalidInput: the server does not take the world.
             Unavailable: the server does not answer, or the session broke off.
+            OSError: the folder cannot be made; nothing is played then.
         """
+        if self._options.out is not None:
+            self._options.out.mkdir(parents=True, exist_ok=True)
         try:
             session = self._open(put_world(self._channel, self._trace.world))
             with closing_follower(self._channel, session) as follower:
+                self._follower = follower
                 refused = self._play_all(session)
                 self._feed(follower)
                 self._close(session)
@@ -140,7 +144,13 @@ class Replay:
         while (left_s := due_s - time.monotonic()) > 0:
             time.sleep(min(FRAME_S, left_s))
             bridge.frame()
+            self._check_server()
         bridge.frame()
+
+    def _check_server(self) -> None:
+        """A game would play on without its server; a replay has nothing to show for it."""
+        if self._follower is not None and self._follower.lost_for_s > LOST_S:
+            raise Unavailable(f"the server went away: it could not be reached for {LOST_S:.0f} s")
 
     def _wait_for_ladder(self, bridge: Bridge) -> None:
         """Waits until every open gate shows the best that its world asks for, at most `max_wait_s`."""
@@ -183,7 +193,6 @@ class Replay:
         return report
 
     def _write(self, story: Story, report: dict[str, Any], out: Path) -> None:
-        out.mkdir(parents=True, exist_ok=True)
         for exhibit in generated(self._channel, list(story.gates.values())):
             write_files(exhibit, out)
         write_timeline(story, out / "timeline.png", f"{story.world.title or story.world.name}: {self._trace.path.name}")
