@@ -51,7 +51,7 @@ def fill_points(seen: Seen, noise: DepthNoise, settings: ReconSettings) -> Point
     points = concatenate(parts)
     nobody = np.full(len(points), -1)
     views = count_views(
-        points.positions, nobody, seen.depth, seen.cameras, np.arange(count), _STRICTER * noise.tolerance
+        points.positions, nobody, seen.depth, seen.cameras, np.arange(count), _STRICTER * noise.far_tolerance
     )
     points = points[(views[:, 0] == 0) & (views[:, 1] == 0)]
     return points if len(points) else None

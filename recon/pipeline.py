@@ -115,7 +115,7 @@ class Reconstruction:
     def _check(self) -> None:
         check_clip(self.clip)
         noise = estimate_noise(self.clip)
-        self._arrays["noise"] = np.array([noise.sigma, noise.pixel_sigma])
+        self._arrays["noise"] = np.array([noise.sigma, noise.pixel_sigma, noise.drift_sigma])
 
     def _depth(self) -> None:
         self._arrays["depth"] = fuse_depth(self.clip, self._noise)

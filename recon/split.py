@@ -20,6 +20,8 @@ STATIC, MOVING, DROPPED = 0, 1, 2
 MAX_VOTERS = 33
 _MIN_SHARE = 0.15
 _REGION_SHARE = 0.2
+_LARGE_REGION = 0.4
+_LARGE_REGION_SHARE = 0.6
 _REGION_EDGE = 0.03
 _MIN_COMPONENT_PX = 4
 _GROW_PX = 3
@@ -35,7 +37,7 @@ def split(
     made look moving, and what as many frames see through as see.
     """
     voters = np.unique(np.linspace(0, len(depth) - 1, min(MAX_VOTERS, len(depth))).astype(int))
-    views = count_views(points.positions, points.frames, depth, cameras, voters, noise.tolerance)
+    views = count_views(points.positions, points.frames, depth, cameras, voters, noise.far_tolerance)
     through, seen = views[:, 0], views[:, 1]
     needed = min(2, max(1, len(voters) - 1))
     seeds = ((through >= needed) & (through >= _MIN_SHARE * (through + seen))).reshape(depth.shape)
@@ -50,12 +52,13 @@ def split(
 
 
 def _moving_regions(seeds: np.ndarray, depth: np.ndarray, noise: DepthNoise) -> np.ndarray:
-    """Depth-connected regions of which at least a fifth was seen through."""
+    """Depth-connected regions of which a fifth was seen through; of very large ones, three fifths."""
     smooth = bends(depth) <= max(_REGION_EDGE, 5.0 * noise.sigma)
     regions, count = label(smooth, structure=_EIGHT)
     area = np.bincount(regions.ravel(), minlength=count + 1)
     seeded = np.bincount(regions.ravel(), seeds.ravel().astype(float), minlength=count + 1)
-    moves = seeded >= _REGION_SHARE * area
+    large = area > _LARGE_REGION * depth[0].size
+    moves = seeded >= np.where(large, _LARGE_REGION_SHARE, _REGION_SHARE) * area
     moves[0] = False
     return np.asarray(moves[regions])
 

@@ -18,7 +18,7 @@ from recon.splats import quats_and_scales, scene_of
 from recon.split import DROPPED, MOVING, STATIC, split
 
 Room = Callable[..., Clip]
-EXACT = DepthNoise(0.0, 0.0)
+EXACT = DepthNoise(0.0, 0.0, 0.0)
 
 
 def on_a_wall(positions: np.ndarray) -> np.ndarray:
@@ -76,6 +76,17 @@ def test_the_noise_is_found_in_the_clip_itself(room: Room, sigma: float) -> None
     found = estimate_noise(replace(clip, depth=(clip.depth * np.exp(noise)).astype(np.float32)))
     assert found.sigma == pytest.approx(sigma, rel=0.25, abs=1e-3)
     assert found.is_exact == (sigma == 0.0)
+
+
+def test_depth_that_drifts_is_noticed_and_does_not_count_as_motion(room: Room) -> None:
+    still = room(ball=False)
+    drift = np.exp(np.linspace(0.0, 0.08, 9))[:, None, None]
+    clip = replace(still, depth=(still.depth * drift).astype(np.float32))
+    noise = estimate_noise(clip)
+    assert noise.drift_sigma > 2 * noise.sigma and noise.far_tolerance > 0.08
+    points = points_of(clip.frames, clip.depth, clip.cameras)
+    kinds = split(points, clip.depth, np.zeros(clip.depth.shape, bool), clip.cameras, noise)
+    assert (kinds == MOVING).mean() < 0.02
 
 
 def test_fusing_reduces_noise_and_leaves_exact_depth_alone(room: Room) -> None:

@@ -17,7 +17,7 @@ from recon.settings import ReconSettings
 from recon.splats import concatenate_splats, scene_of, static_splats
 
 Room = Callable[..., Clip]
-EXACT = DepthNoise(0.0, 0.0)
+EXACT = DepthNoise(0.0, 0.0, 0.0)
 
 
 def test_windows_are_centred_on_every_nth_frame_and_the_last() -> None:
