@@ -360,8 +360,6 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its aim")
     parser.add_argument("--quick", action="store_true", help="a tenth of the time, and less sure figures")
     arguments = parser.parse_args()
-    # Closing thousands of streams at once makes grpc's core log every connection that is told to go.
-    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     figures = asyncio.run(measure(QUICK if arguments.quick else Scale()))
     if arguments.json:
         print(json.dumps({name: round(value, 4) for name, value in figures.items()}))
