@@ -2,84 +2,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, func, select
 from sqlalchemy.dialects import postgresql
 
-from service.errors import InvalidInput, NotApplicable, NotFound
-from service.ids import AssetId, GateId, JobId, SceneId, SegmentId, SessionId
+from service.errors import NotApplicable, NotFound
+from service.ids import JobId, SegmentId
 from service.quality import Quality
 from service.store.catalogue import Catalogue, segments
-from service.store.database import create_tables, open_database, read, write
+from service.store.database import read
 from service.store.eviction import evict
-from service.store.records import CLIP, FOURDGS, AssetRecord, SceneRecord, SegmentRecord
 from service.work import lease
-from service.work.claim import ClaimedJob, Directive, JobResult
-from service.work.job import Job, JobKind, JobRequest, JobState, Waiter
+from service.work.claim import ClaimedJob, Directive
+from service.work.job import Job, JobKind, JobState
 from service.work.schema import jobs
 from service.work.table import JobTable
-from service.work.usage import UsagePart, mark_pending, mark_reached, mark_wasted, read_usage, usage_rows
-
-
-class FakeClock:
-    def __init__(self) -> None:
-        self.now_s = 1_000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Engine:
-    engine = open_database(tmp_path / "test.db")
-    create_tables(engine)
-    return engine
-
-
-@pytest.fixture
-def table(engine: Engine, clock: FakeClock) -> JobTable:
-    return JobTable(engine, clock, max_attempts=3)
-
-
-def request(name: str, rank: float = 0.0, *sessions: str, deadline_s: float = 2_000.0) -> JobRequest:
-    waiters = tuple(Waiter(SessionId(session), GateId("gate")) for session in sessions)
-    payload = {"spec": {"prompt": name, "viewmats": [0.1, 0.2]}, "quality": 2}
-    key = SegmentId(name)
-    return JobRequest(
-        f"content/{name}", JobKind.CONTENT, payload, Quality.DRAFT, key, rank, deadline_s, "trace", waiters
-    )
-
-
-def result_for(claimed: ClaimedJob, spent_s: float = 4.0) -> JobResult:
-    name = claimed.job.request.target
-    segment_id, scene_id = SegmentId(name), SceneId(f"scene-{name}")
-    clip = AssetRecord(AssetId(f"clip-{name}"), 600, CLIP, 0.0, 1.5)
-    splats = AssetRecord(AssetId(f"splats-{name}"), 400, FOURDGS, 0.0, 1.5, 0, 10)
-    segment = SegmentRecord(segment_id, {"prompt": name}, Quality.DRAFT, (clip,), scene_id, 1.5, 1_000.0)
-    scene = SceneRecord(scene_id, segment_id, (splats,), 10, 1.5, 1_000.0)
-    return JobResult(segment, scene, spent_s, 1.5, stage_s={"denoise": spent_s})
-
-
-def claim(table: JobTable, worker: str = "w") -> ClaimedJob:
-    claimed = table.claim(worker, 10.0)
-    assert claimed is not None
-    return claimed
-
-
-def state_of(table: JobTable, name: str) -> JobState:
-    return table.by_request([f"content/{name}"])[f"content/{name}"].state
-
-
-def usage_count(engine: Engine) -> int:
-    with read(engine) as connection:
-        return connection.execute(select(func.count()).select_from(usage_rows)).scalar_one()
+from service.work.usage import UsagePart, read_usage, usage_rows
+from tests.service.work.job_samples import FakeClock, claim, request, result_for, state_of, usage_count
 
 
 def test_submitted_requests_become_queued_jobs_in_order(table: JobTable) -> None:
@@ -198,94 +138,6 @@ def test_an_error_that_cannot_pass_kills_at_once_and_a_dead_job_can_be_retried(t
         table.job(JobId("nothing"))
 
 
-def test_a_better_job_makes_only_the_worst_running_ones_yield(table: JobTable) -> None:
-    table.submit([request("a", 1.0), request("b", 2.0), request("c", 3.0)])
-    a, b, c = (claim(table) for _ in range(3))
-    table.submit([request("new", 0.5)])
-    beats = [table.beat(claimed, "x", 1, 2, 1.0, 10.0) for claimed in (a, b, c)]
-    assert beats == [Directive.CONTINUE, Directive.CONTINUE, Directive.YIELD]
-    table.submit([request("newer", 0.6)])
-    beats = [table.beat(claimed, "x", 1, 2, 1.0, 10.0) for claimed in (a, b, c)]
-    assert beats == [Directive.CONTINUE, Directive.YIELD, Directive.YIELD]
-    table.submit([request("same rank", 1.0)])
-    assert table.beat(a, "x", 1, 2, 1.0, 10.0) is Directive.CONTINUE
-
-
-def test_a_released_job_keeps_checkpoint_and_progress_and_its_attempt_is_not_counted(table: JobTable) -> None:
-    table.submit([request("a")])
-    for _ in range(10):  # more often than max_attempts
-        claimed = claim(table)
-        table.beat(claimed, "denoise", 3, 9, 2.5, 10.0)
-        assert table.save_checkpoint(claimed, b"earlier")
-        assert table.save_checkpoint(claimed, b"latents")
-        assert table.release(claimed)
-    job = table.job(claimed.job.job_id)
-    assert (job.state, job.attempts, job.chunks_done, job.spent_s) == (JobState.QUEUED, 0, 3, 2.5)
-    assert table.checkpoint(job.job_id) == b"latents"
-    done = claim(table)
-    table.complete(done, result_for(done))
-    assert table.checkpoint(job.job_id) is None
-    with pytest.raises(InvalidInput, match="at most"):
-        table.save_checkpoint(done, bytes((64 << 20) + 1))
-
-
-def test_cancelling_takes_queued_jobs_at_once_and_running_ones_at_their_border(table: JobTable, engine: Engine) -> None:
-    table.submit([request("run"), request("wait", 1.0), request("done", 2.0)])
-    running = claim(table)
-    assert table.cancel(["content/run", "content/wait", "content/unknown"]) == 2
-    assert table.cancel(["content/run", "content/wait"]) == 0
-    assert table.cancel([]) == 0
-    assert (state_of(table, "run"), state_of(table, "wait")) == (JobState.RUNNING, JobState.CANCELLED)
-    assert usage_count(engine) == 0
-    assert table.beat(running, "denoise", 4, 9, 3.0, 10.0) is Directive.CANCEL
-    table.save_checkpoint(running, b"half")
-    assert table.release(running)
-    job = table.job(running.job.job_id)
-    assert (job.state, job.spent_s) == (JobState.CANCELLED, 3.0)
-    assert read_usage(engine).wasted == UsagePart(0, 0.0, 3.0, 0)
-
-
-def test_a_cancelled_job_that_is_wanted_again_goes_on_from_its_checkpoint(table: JobTable, engine: Engine) -> None:
-    table.submit([request("a")])
-    claimed = claim(table)
-    table.beat(claimed, "denoise", 4, 9, 3.0, 10.0)
-    table.save_checkpoint(claimed, b"half")
-    table.cancel(["content/a"])
-    table.release(claimed)
-    assert table.submit([request("a", 0.0, "s1")])[0].state is JobState.QUEUED
-    again = claim(table)
-    assert table.checkpoint(again.job.job_id) == b"half"
-    assert again.job.spent_s == 3.0
-    table.complete(again, result_for(again, spent_s=5.0))
-    report = read_usage(engine)
-    assert usage_count(engine) == 2
-    assert (report.generated.device_s, report.pending.device_s, report.wasted.device_s) == (5.0, 5.0, 0.0)
-    assert report.generated.segments == 1
-
-
-def test_a_running_job_that_is_wanted_again_before_its_border_just_goes_on(table: JobTable) -> None:
-    table.submit([request("a")])
-    claimed = claim(table)
-    table.cancel(["content/a"])
-    table.submit([request("a")])
-    assert table.beat(claimed, "denoise", 4, 9, 3.0, 10.0) is Directive.CONTINUE
-
-
-def test_a_cancelled_job_whose_worker_dies_is_cancelled_all_the_same(table: JobTable, clock: FakeClock) -> None:
-    table.submit([request("a")])
-    claimed = claim(table)
-    table.beat(claimed, "denoise", 4, 9, 3.0, 10.0)
-    table.cancel(["content/a"])
-    clock.now_s += 11
-    assert table.claim("w", 10.0) is None
-    assert state_of(table, "a") is JobState.CANCELLED
-    failing = table.submit([request("b")])[0]
-    claimed = claim(table)
-    table.cancel(["content/b"])
-    table.fail(claimed, "whatever", retryable=True)
-    assert table.job(failing.job_id).state is JobState.CANCELLED
-
-
 def test_completion_registers_result_and_usage_together_or_not_at_all(
     table: JobTable, engine: Engine, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -378,38 +230,6 @@ def test_only_ended_jobs_can_be_deleted(table: JobTable, engine: Engine) -> None
     with pytest.raises(NotFound):
         table.delete(job.job_id)
     assert usage_count(engine) == 1
-
-
-def complete_for(table: JobTable, name: str, *sessions: str) -> None:
-    table.submit([request(name, 0.0, *sessions)])
-    claimed = claim(table)
-    table.complete(claimed, result_for(claimed))
-
-
-def test_usage_says_what_became_of_the_work(table: JobTable, engine: Engine, clock: FakeClock) -> None:
-    for name, sessions in (("shown", "xy"), ("half", "xy"), ("dead", "xy"), ("open", "x"), ("nobody", "")):
-        complete_for(table, name, *sessions)
-    one = UsagePart(1, 1.5 / 60.0, 4.0, 1_000)
-    assert read_usage(engine).pending.segments == 5
-    x, y = SessionId("x"), SessionId("y")
-    with write(engine) as connection:
-        mark_reached(connection, SegmentId("shown"), x)
-        mark_wasted(connection, SegmentId("shown"), x)  # shown before: stays reached
-        mark_wasted(connection, SegmentId("shown"), y)
-        mark_wasted(connection, SegmentId("half"), x)
-        mark_wasted(connection, SegmentId("dead"), x)
-        mark_wasted(connection, SegmentId("dead"), y)
-        mark_reached(connection, SegmentId("open"), SessionId("later"))  # reused by a session that came later
-    report = read_usage(engine)
-    assert (report.reached.segments, report.wasted, report.pending.segments) == (2, one, 2)
-    mine = read_usage(engine, x)
-    assert (mine.generated.segments, mine.reached.segments, mine.wasted.segments, mine.pending.segments) == (4, 1, 2, 1)
-    assert read_usage(engine, SessionId("later")).generated == UsagePart()
-    assert read_usage(engine, None, clock() + 1).generated == UsagePart()
-    assert read_usage(engine, None, 0.0, clock()).generated == UsagePart()
-    with write(engine) as connection:
-        mark_pending(connection, SegmentId("dead"), x)  # the gate can be reached again
-    assert read_usage(engine).wasted == UsagePart()
 
 
 def test_any_order_of_calls_leaves_sums_that_agree(table: JobTable, engine: Engine, clock: FakeClock) -> None:
