@@ -29,7 +29,7 @@ class Player:
     and fast machines meet the same story; each wait has an end:
 
     * before the red door until `red_is_full()`: the player reads the inscription;
-    * in the yellow passage until `yellow_is_worked_on()`: the player goes on a little before giving it up;
+    * in sight of the yellow skull until `yellow_is_worked_on()`: the player hesitates, and turns back;
     * before the open blue door until `blue_is_full()`: the player looks at what appears.
 
     Args:
@@ -94,15 +94,13 @@ class Player:
         yield from self._visit(door)
 
     def _side_branch(self) -> Hands:
-        yield from self._walk((150, -40), (240, -130), (240, -240))
-        yield from self._think(0.5)
-        started = self._now.tick
-        yield from self._walk((240, -350))
+        yield from self._walk((150, -40), (240, -130))
+        yield from self._think(0.6)
+        yield from self._walk((240, -370))
         yield from self._turn_to(*KEYS["YellowSkull"])
-        yield from self._walk((330, -360), speed=STROLL)
+        yield from self._walk((330, -360))
         yield from self._wait_until(self._yellow_is_worked_on)
-        while self._now.tick - started < 3 * TICKS_PER_S:
-            yield STAND
+        yield from self._turn_to(-1000, -360)
         yield from self._think(0.4)
         yield from self._walk((240, -350), (240, -130))
 

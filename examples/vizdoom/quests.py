@@ -41,21 +41,30 @@ class Quest:
     gate: str | None = None
 
 
-def _in_yellow_passage(state: GameState) -> bool:
-    return state.y < -184 and state.x > 160
+def _sees_yellow_skull(state: GameState) -> bool:
+    """At the bend of the passage."""
+    return state.y < -330 and state.x > 160
+
+
+def _turns_from_yellow_skull(state: GameState) -> bool:
+    """Back to the west, from where the player came."""
+    return 110 < state.angle_deg < 225
 
 
 def _before_blue_door(state: GameState) -> bool:
     return 104 < state.y < 240 and abs(state.x - DOORWAYS["blue_gate"].x) < 56
 
 
-def _in_hall(state: GameState) -> bool:
-    return state.y > -150
-
-
 QUESTS = (
     Quest("red_door", "find_red_key", "carry_red_key", "RedSkull", lambda _: True, lambda _: False, "red_gate"),
-    Quest("yellow_door", "find_yellow_key", "carry_yellow_key", "YellowSkull", _in_yellow_passage, _in_hall),
+    Quest(
+        "yellow_door",
+        "find_yellow_key",
+        "carry_yellow_key",
+        "YellowSkull",
+        _sees_yellow_skull,
+        _turns_from_yellow_skull,
+    ),
     Quest("blue_door", "find_blue_key", "carry_blue_key", "BlueSkull", _before_blue_door, lambda _: False, "blue_gate"),
 )
 
