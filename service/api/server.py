@@ -34,7 +34,7 @@ from service.api.operations_service import OperationsService
 from service.api.play_service import PlayService, WatchSettings
 from service.api.register import add_service
 from service.api.rules_service import RulesService
-from service.api.stores import Stores, open_stores
+from service.api.stores import Stores, only_server, open_stores
 from service.clock import Clock, system_clock
 from service.config import Config, ModelSettings, ServerSettings
 from service.errors import InvalidInput
@@ -181,28 +181,33 @@ async def serve(
     `ready` is called with the bound port once calls are answered.
 
     Raises:
-        InvalidInput: a setting is wrong, or the port is taken.
+        InvalidInput: a setting is wrong, or the port or the data folder is taken.
         UnreadableCheckpoint: the weights are missing.
     """
     stopping = stopping or asyncio.Event()
     keep_freed_buffers()
     check_exposure(config.server.host, config.auth.server_keys)
     model = model_info(config.model)
-    stores = open_stores(config.data.dir, system_clock, config.work.max_attempts)
-    server = NarthexServer(config, stores, model, _workers(config, stores))
-    with _signals(stopping):
-        try:
-            port = await server.start()
-            if ready is not None:
-                ready(port)
-            ends = [asyncio.create_task(event.wait()) for event in (stopping, server.failed)]
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-            for task in ends:
-                task.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
-        finally:
-            await server.stop()
+    with only_server(config.data.dir):
+        stores = open_stores(config.data.dir, system_clock, config.work.max_attempts)
+        server = NarthexServer(config, stores, model, _workers(config, stores))
+        with _signals(stopping):
+            await _serve_until(stopping, server, ready)
     return 1 if server.failed.is_set() else 0
+
+
+async def _serve_until(stopping: asyncio.Event, server: NarthexServer, ready: Callable[[int], None] | None) -> None:
+    try:
+        port = await server.start()
+        if ready is not None:
+            ready(port)
+        ends = [asyncio.create_task(event.wait()) for event in (stopping, server.failed)]
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        for task in ends:
+            task.cancel()
+        await asyncio.gather(*ends, return_exceptions=True)
+    finally:
+        await server.stop()
 
 
 def server_options(settings: ServerSettings) -> list[tuple[str, Any]]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Engine
 
 from service.clock import Clock
+from service.errors import InvalidInput
 from service.store.blobs import BlobStore
 from service.store.catalogue import Catalogue
 from service.store.database import create_tables, open_database
+from service.work.platform_posix import lock_file
 from service.work.table import JobTable
 from service.work.worker_table import WorkerTable
 
 DATABASE_FILE = "narthex.db"
 BLOB_FOLDER = "blobs"
+LOCK_FILE = "server.lock"
 
 
 @dataclass(frozen=True)
@@ -41,3 +47,20 @@ def open_stores(data_dir: Path, clock: Clock, max_attempts: int) -> Stores:
         JobTable(engine, clock, max_attempts=max_attempts),
         WorkerTable(engine, clock),
     )
+
+
+@contextmanager
+def only_server(data_dir: Path) -> Iterator[None]:
+    """Nothing; while it lasts no other server can open the data folder. A server that was killed leaves no lock.
+
+    Raises:
+        InvalidInput: another server has it.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    lock = lock_file(data_dir / LOCK_FILE)
+    if lock is None:
+        raise InvalidInput(f"{data_dir} is in use by another narthex serve; stop that one, or choose another --data")
+    try:
+        yield
+    finally:
+        os.close(lock)

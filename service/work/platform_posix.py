@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -26,6 +27,24 @@ def end_with_parent(parent_pid: int) -> None:
 def parent_is_gone(parent_pid: int) -> bool:
     """Whether another process than `parent_pid` is the parent now; never where `parent_pid` is 0."""
     return parent_pid != 0 and os.getppid() != parent_pid
+
+
+def lock_file(path: Path) -> int | None:
+    """A descriptor that holds `path` locked until it is closed or the process ends; None where another process has it.
+
+    On Windows nothing is locked.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    if sys.platform == "win32":
+        return descriptor
+    import fcntl  # noqa: PLC0415 (not on Windows)
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def peak_memory_bytes() -> int:

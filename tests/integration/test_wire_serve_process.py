@@ -126,15 +126,17 @@ def test_what_was_acknowledged_survives_kill_9(serve: Any):
     assert second.end(signal.SIGTERM) == 0
 
 
-def test_a_second_server_on_the_port_fails_in_one_line(serve: Any, tmp_path: Path):
+@pytest.mark.parametrize("shared", ["port", "data"])
+def test_a_second_server_on_the_port_or_the_folder_fails_in_one_line(serve: Any, tmp_path: Path, shared: str):
     first = serve()
-    command = [sys.executable, "-m", "service.cli.app", "serve", "--data", str(tmp_path / "other"), "--workers", "0"]
+    port = str(first.facts["port"]) if shared == "port" else "0"
+    data = tmp_path / ("data" if shared == "data" else "other")
     environment = os.environ | {
         "NARTHEX_MODEL_WEIGHTS_DIR": str(tmp_path / "weights"),
         "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'protos'}",
     }
     done = subprocess.run(
-        [*command, "--port", str(first.facts["port"])],
+        [sys.executable, "-m", "service.cli.app", "serve", "--data", str(data), "--workers", "0", "--port", port],
         cwd=tmp_path,
         env=environment,
         capture_output=True,
@@ -143,5 +145,6 @@ def test_a_second_server_on_the_port_fails_in_one_line(serve: Any, tmp_path: Pat
         check=False,
     )
     assert done.returncode == 2
-    assert f"cannot listen on 127.0.0.1:{first.facts['port']}" in done.stderr
+    said = f"cannot listen on 127.0.0.1:{port}" if shared == "port" else f"{data} is in use by another narthex serve"
+    assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
