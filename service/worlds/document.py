@@ -6,9 +6,11 @@ and `yaml_file.py`.
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Discriminator,
@@ -25,9 +27,20 @@ from clips.errors import InvalidCameras
 from model.spec import MAX_PROMPT_CHARACTERS, SEED_LIMIT
 from service.worlds import limits
 
+
+def _printable(value: str) -> str:
+    """The text itself. An escape such as "\\0" can bring in what a file may not hold: databases refuse it."""
+    wrong = next((character for character in value if unicodedata.category(character) == "Cc"), None)
+    if wrong is not None and wrong not in "\t\n\r":
+        raise ValueError(f"allowed text without the control character 0x{ord(wrong):02x}")
+    return value
+
+
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 WorldName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$")]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=limits.MAX_TITLE_CHARACTERS)]
+Title = Annotated[
+    str, StringConstraints(min_length=1, max_length=limits.MAX_TITLE_CHARACTERS), AfterValidator(_printable)
+]
 Chance = Annotated[float, Field(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=limits.MIN_SECONDS, le=limits.MAX_SECONDS)]
 Size = Annotated[list[int], Field(min_length=2, max_length=2, description="Width and height in pixels.")]
@@ -179,7 +192,7 @@ class ContentPart(DefaultsPart):
     def _says_something(cls, value: str) -> str:
         if not value.strip():
             raise ValueError(f"allowed 1 to {MAX_PROMPT_CHARACTERS:,} characters that are not all spaces")
-        return value
+        return _printable(value)
 
     @model_validator(mode="after")
     def _one_length(self) -> ContentPart:

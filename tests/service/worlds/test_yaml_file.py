@@ -152,6 +152,8 @@ BAD = [
     ("chain: red_door\n    content", "content", "gates.red_gate.chain", "The chain that opens it"),
     ("any: [left, right]}\n", "any: []}\n", "gates.side.requires.any", "at least 1 item"),
     ("prompt: a red room", "prompt: ''", "gates.red_gate.content.prompt", "got '', allowed at least 1 character"),
+    ("prompt: a red room", 'prompt: "a\\0b"', "gates.red_gate.content.prompt", "without the control character 0x00"),
+    ("title: Side", 'title: "S\\e[31m"', "gates.side.title", "without the control character 0x1b"),
     ("prompt: a red room", "prompt: '  '", "gates.red_gate.content.prompt", "not all spaces"),
     (
         "prompt: a red room",
