@@ -20,6 +20,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from service.cli.server_key import with_key
 from service.cli.settings_options import AsJson, ConfigFile, loaded
 from service.errors import (
     Forbidden,
@@ -52,7 +53,14 @@ class StateOption(StrEnum):
 
 @jobs_app.callback()
 def _group() -> None:
-    """Jobs of a running server: list, show, cancel and retry them, and see what they cost."""
+    """Jobs of a running server: list, show, cancel and retry them, and see what they cost.
+
+    Examples:
+
+        narthex jobs list --state running
+
+        narthex jobs usage --server 127.0.0.1:50710 --json
+    """
 
 
 @jobs_app.command("list")
@@ -161,24 +169,10 @@ def _operate(server: str, key: str, config: Path | None) -> Iterator[Any]:
         raise InvalidInput(f"--server: got {address!r}, expected HOST:PORT")
     keys = (key,) if key else settings.auth.server_keys
     with grpc.insecure_channel(address) as plain:
-        channel = grpc.intercept_channel(plain, _Bearer(keys[0])) if keys else plain
         try:
-            yield operate_service_pb2_grpc.OperateServiceStub(channel)
+            yield operate_service_pb2_grpc.OperateServiceStub(with_key(plain, keys))
         except grpc.RpcError as error:
             raise _said(error, address) from error
-
-
-class _Bearer(grpc.UnaryUnaryClientInterceptor):  # type: ignore[type-arg]
-    """Adds a server key to every call."""
-
-    def __init__(self, key: str) -> None:
-        self._header = ("authorization", f"Bearer {key}")
-
-    def intercept_unary_unary(self, continuation: Any, client_call_details: Any, request: Any) -> Any:
-        """The call, made with the key."""
-        details = client_call_details
-        changed = details._replace(metadata=[*(details.metadata or ()), self._header])
-        return continuation(changed, request)
 
 
 def _said(error: Any, address: str) -> ServiceError:

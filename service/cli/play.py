@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service.cli.settings_options import AsJson
+from service.cli.settings_options import AsJson, loaded
 
 if TYPE_CHECKING:
     import grpc
@@ -26,6 +26,7 @@ def play(
     trace: Annotated[Path, typer.Argument(help="A trace (docs/traces.md).", metavar="TRACE.jsonl")],
     *,
     server: Annotated[str | None, typer.Option(help="HOST:PORT of a running server; default: an embedded one.")] = None,
+    key: Annotated[str, typer.Option(help="Server key; default: the first of auth.server_keys.")] = "",
     speed: Annotated[float, typer.Option(help="1 keeps the trace's own pace; 2 plays twice as fast.")] = 1.0,
     max_wait_s: Annotated[float, typer.Option(help="Wait so long after the last event for better content.")] = 30.0,
     out: Annotated[
@@ -59,7 +60,7 @@ def play(
     from service.demo.report import say_session
 
     options = ReplayOptions(speed=speed, max_wait_s=max_wait_s, out=out)
-    with _channel(server, console) as channel:
+    with _channel(server, key, console) as channel:
         report = Replay(channel, read, options, lambda line: console.print(line, markup=False)).run()
     if as_json:
         typer.echo(json.dumps(report))
@@ -73,16 +74,21 @@ def play(
 
 
 @contextmanager
-def _channel(server: str | None, console: Console) -> Iterator[grpc.Channel]:
+def _channel(server: str | None, key: str, console: Console) -> Iterator[grpc.Channel]:
     """A channel to the server that was named, or to one that runs as long as this."""
     import grpc
 
+    from service.cli.server_key import with_key
     from service.demo.embedded import EmbeddedServer
+    from service.errors import InvalidInput
 
     if server is not None:
+        if not server.rpartition(":")[2].isdecimal():
+            raise InvalidInput(f"--server: got {server!r}, expected HOST:PORT")
+        keys = (key,) if key else loaded(None).config.auth.server_keys
         with grpc.insecure_channel(server) as channel:
             _check_answers(channel, server)
-            yield channel
+            yield with_key(channel, keys)
         return
     with tempfile.TemporaryDirectory(prefix="narthex-play-") as folder:
         status = console.status("server starts")

@@ -12,6 +12,7 @@ import pytest
 from service.demo.processes import Child
 
 ROOT = Path(__file__).resolve().parents[3]
+KEY = "key-of-the-closed-server-0123456789"
 TRACE = ROOT / "examples" / "traces" / "drowned-abbey.jsonl"
 
 
@@ -92,3 +93,39 @@ def test_a_server_that_is_not_there_is_said_with_a_remedy(monkeypatch: pytest.Mo
     monkeypatch.setattr(grpc, "channel_ready_future", lambda channel: Never())
     with pytest.raises(Unavailable, match="no server answers on nowhere:1; start one with `narthex serve`"):
         _check_answers(None, "nowhere:1")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def closed_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server that wants a key."""
+    data = tmp_path_factory.mktemp("closed")
+    port_file = data / "port"
+    options = ("--data", str(data), "--port", "0", "--port-file", str(port_file), "--workers", "0")
+    with Child("server", narthex("serve", *options), environment={"NARTHEX_AUTH_SERVER_KEYS": KEY}) as child:
+        while not port_file.exists():
+            assert not child.wait(0.05), child.last_lines()
+        yield f"127.0.0.1:{port_file.read_text().strip()}"
+
+
+def test_a_server_that_wants_a_key_is_given_one(closed_server: str, tmp_path: Path) -> None:
+    path = tmp_path / "door.jsonl"
+    lines = [
+        {"world": str(ROOT / "examples" / "worlds" / "first-door.yaml")},
+        {"offset_s": 0, "chainAccepted": {"chain": "door"}},
+        {"offset_s": 1.0, "gateOpened": {"gate": "door"}},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    arguments = (str(path), "--server", closed_server, "--max-wait-s", "0", "--json")
+    code, _, said = play(*arguments)
+    assert code == 1 and "UNAUTHENTICATED" in said and "Traceback" not in said
+    code, report, everything = play(*arguments, "--key", KEY)
+    assert code == 0, everything
+    assert json.loads(report)["gates"][0]["shown_at_opening"]["quality"] == "PLACEHOLDER"
+
+
+def test_a_folder_that_cannot_be_made_is_said_before_anything_is_played(server: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    code, _, said = play(str(TRACE), "--server", server, "--out", str(tmp_path / "file" / "out"))
+    assert code == 1 and "Not a directory" in said and "accepted" not in said
+    code, _, said = play(str(TRACE), "--server", "nonsense")
+    assert code == 2 and "--server: got 'nonsense', expected HOST:PORT" in said
