@@ -13,12 +13,19 @@ from rich.table import Table
 from service.cli.settings_options import AsJson, ConfigFile, loaded
 from service.config import SettingRow, setting_rows
 
-config_app = typer.Typer(no_args_is_help=True, help="Settings: narthex.toml < NARTHEX_* < flags.")
+config_app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 
 @config_app.callback()
 def _group() -> None:
-    """Settings: defaults, then narthex.toml, then NARTHEX_* of the environment, then flags."""
+    """Settings: defaults, then narthex.toml, then NARTHEX_* of the environment, then flags.
+
+    Examples:
+
+        narthex config show --origin
+
+        narthex config show --config narthex.toml --json
+    """
 
 
 @config_app.command("show")

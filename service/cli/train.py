@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from model.train.loop import TrainingPlan
     from model.vae import Vae
 
-train_app = typer.Typer(no_args_is_help=True, help="Train the embedded model. A killed training goes on with --resume.")
+train_app = typer.Typer(no_args_is_help=True, add_completion=False)
 
 Out = Annotated[Path, typer.Option(help="Folder for state, log, pictures and weights, e.g. runs/vae-1.")]
 Minutes = Annotated[float | None, typer.Option(help="Minutes of training in all; or give --steps.")]
@@ -31,6 +31,18 @@ UseClips = Annotated[int, typer.Option(help="Train on the first so many of them.
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object with the final figures.")]
 
 Report = Callable[[float, str], None]
+
+
+@train_app.callback()
+def _group() -> None:
+    """Train the embedded model. A killed training goes on with --resume.
+
+    Examples:
+
+        narthex train vae --out runs/vae-1 --minutes 60
+
+        narthex train dit --vae runs/vae-1/vae.safetensors --out runs/dit-1 --minutes 60 --resume
+    """
 
 
 @train_app.command("vae")

@@ -59,6 +59,13 @@ def test_commands_explain_themselves_with_examples(name: str, capsys: pytest.Cap
     assert "Examples:" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("name", ["config", "jobs", "train"])
+def test_groups_explain_themselves_with_examples(name: str, capsys: pytest.CaptureFixture[str]):
+    assert run(name, "--help") == 0
+    said = capsys.readouterr().out
+    assert "Examples:" in said and f"narthex {name} " in said and "--install-completion" not in said
+
+
 def test_wrong_options_are_wrong_use(capsys: pytest.CaptureFixture[str]):
     assert run("config", "show", "--nope") == 2
     assert "Traceback" not in capsys.readouterr().err
