@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from enum import StrEnum
 from pathlib import Path
@@ -52,9 +53,15 @@ def reconstruct(
     from recon.errors import ReconError
 
     console = Console(stderr=True, quiet=as_json)
+    if not math.isfinite(ply_time_s):
+        typer.echo(f"narthex reconstruct: --ply-time: got {ply_time_s}, allowed scene seconds", err=True)
+        raise typer.Exit(WRONG_INPUT)
     for target in (out, ply, sheet):
         if target is not None and not target.parent.is_dir():
             typer.echo(f"narthex reconstruct: {target}: there is no folder {target.parent}; make it first", err=True)
+            raise typer.Exit(WRONG_INPUT)
+        if target is not None and target.is_dir():
+            typer.echo(f"narthex reconstruct: {target}: is a folder; name a file in it", err=True)
             raise typer.Exit(WRONG_INPUT)
     try:
         report = _run(clip, quality, console, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)

@@ -65,6 +65,17 @@ def test_a_missing_folder_is_said_before_any_work(app: typer.Typer, clip_file: P
     assert "there is no folder" in done.stderr
 
 
+def test_a_folder_as_file_and_no_instant_are_said_before_any_work(
+    app: typer.Typer, clip_file: Path, tmp_path: Path
+) -> None:
+    done = CliRunner().invoke(app, [str(clip_file), "--out", str(tmp_path)])
+    assert done.exit_code == 2 and "is a folder" in done.stderr
+    options = ["--out", str(tmp_path / "scene.4dgs"), "--ply", str(tmp_path / "scene.ply"), "--ply-time", "nan"]
+    done = CliRunner().invoke(app, [str(clip_file), *options])
+    assert done.exit_code == 2 and "--ply-time: got nan" in done.stderr
+    assert not (tmp_path / "scene.4dgs").exists()
+
+
 def test_cameras_that_contradict_depth_are_said_with_the_file(app: typer.Typer, tmp_path: Path) -> None:
     from dataclasses import replace
 
