@@ -159,6 +159,9 @@ def test_a_missing_trace_or_world_is_said(tmp_path: Path) -> None:
     path.write_text('{"world": "a\\u0000b"}\n')
     with pytest.raises(NotFound, match="no file beside the trace"):
         read_trace(path)
+    path.write_text(json.dumps({"world": "x" * 5000}))
+    with pytest.raises(NotFound, match=r"x\.\.\., which is no file beside the trace"):
+        read_trace(path)
 
 
 def test_a_wrong_world_is_named_with_its_line(tmp_path: Path) -> None:
