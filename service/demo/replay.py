@@ -126,6 +126,8 @@ class Replay:
                 self._open_gate(bridge, event.happened.gate)
             else:
                 bridge.report(event.happened)
+                if isinstance(event.happened, event_pb2.StateRestored):
+                    self._load_save(bridge, set(event.happened.snapshot.opened_gates))
                 if isinstance(event.happened, event_pb2.ChainAccepted | event_pb2.ChainAbandoned):
                     word = event.happened.DESCRIPTOR.name.removeprefix("Chain").lower()
                     self._say(f"{event.offset_s:8.1f} s  {event.happened.chain} {word}")
@@ -139,6 +141,14 @@ class Replay:
         bridge.open(gate)
         if bridge.screen.gate(gate).shown is None:
             self._say(f"            {gate} opened, nothing is ready")
+
+    def _load_save(self, bridge: Bridge, opened: set[str]) -> None:
+        """Does what a game does after a save was loaded: its gates stand as the save says."""
+        for gate in sorted(self._opened - opened):
+            self._opened.remove(gate)
+            bridge.screen.on_close(gate)
+        for gate in sorted(opened - self._opened):
+            self._open_gate(bridge, gate)
 
     def _frames_until(self, bridge: Bridge, due_s: float) -> None:
         while (left_s := due_s - time.monotonic()) > 0:

@@ -98,9 +98,9 @@ def _forecast(panel: Axes, gate: GateStory, marks: list[tuple[float, str]], end_
     if gate.opened_s is not None:
         panel.plot([0, gate.opened_s], [gate.opened_s, 0], color=RED, linewidth=1.3, linestyle=(0, (4, 3)))
         panel.axvline(gate.opened_s, color=RED, linewidth=1.0)
-    for at_s, word in marks:
+    for index, (at_s, word) in enumerate(sorted(marks)):
         panel.axvline(at_s, color="#555a66", linewidth=0.8, linestyle=":")
-        panel.text(at_s + end_s * 0.004, top * 0.97, word, fontsize=8, color="#555a66", va="top")
+        panel.text(at_s + end_s * 0.004, top * (0.97 - 0.13 * index), word, fontsize=8, color="#555a66", va="top")
     _chance(panel, gate, hopeless_s)
     panel.set_ylim(0, top)
     panel.set_ylabel("s to opening")
