@@ -92,6 +92,12 @@ class Screen:
         if best is not None:
             self._show(gate, best, 0.0)
 
+    def on_close(self, gate: str) -> None:
+        """The gate is closed again, as after a save was loaded: nothing of it is on screen, what is ready stays."""
+        state = self.gate(gate)
+        state.opened_s = state.shown = None
+        state.fades.clear()
+
     def on_handover(self, handover: session_pb2.Handover, now_s: float) -> None:
         """The server orders a cross-fade; it waits for those that were ordered before."""
         fades = self.gate(handover.gate).fades
@@ -103,6 +109,9 @@ class Screen:
     def tick(self, now_s: float) -> None:
         """Begins and ends cross-fades whose time has come. Content on screen never steps down."""
         for gate, state in self._gates.items():
+            if state.opened_s is None:
+                # Ordered before the server heard that the gate is closed again.
+                state.fades.clear()
             while state.fades and now_s >= state.fades[0].start_s:
                 fade = state.fades[0]
                 if state.shown is not None and fade.to.quality <= state.shown.quality:

@@ -106,6 +106,19 @@ def test_fades_follow_each_other_and_never_lead_down(screen: Screen, seen: Seen)
     assert [quality for quality, _ in seen.shown()] == [PLACEHOLDER, DRAFT, FULL]
 
 
+def test_a_gate_that_a_save_closed_shows_nothing_until_it_opens_again(screen: Screen, seen: Seen) -> None:
+    screen.on_ready(announced(PLACEHOLDER), 0.0)
+    screen.on_open("g", 1.0)
+    screen.on_ready(announced(DRAFT), 2.0)
+    screen.on_close("g")
+    screen.on_handover(handover(DRAFT), 2.5)
+    screen.tick(4.0)
+    assert screen.shown_quality("g") == 0 and seen.shown() == [(PLACEHOLDER, 0.0)]
+    screen.on_open("g", 5.0)
+    screen.tick(6.0)
+    assert seen.shown() == [(PLACEHOLDER, 0.0), (DRAFT, 0.0)]
+
+
 def test_content_that_cannot_be_had_is_reported(screen: Screen, seen: Seen) -> None:
     screen.on_failed(announced(FULL), "download: NOT_FOUND")
     assert isinstance(seen.said[0], event_pb2.ContentFailed) and seen.said[0].reason == "download: NOT_FOUND"

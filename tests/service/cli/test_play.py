@@ -71,6 +71,27 @@ def test_what_the_server_refuses_is_told_and_the_rest_is_played(server: str, tmp
     assert len(report["refused_events"]) == 1 and report["gates"][0]["opened_s"] is not None
 
 
+def test_a_loaded_save_closes_and_opens_gates(server: str, tmp_path: Path) -> None:
+    def restored(at_s: float, *gates: str) -> dict[str, object]:
+        return {"offset_s": at_s, "stateRestored": {"snapshot": {"openedGates": list(gates)}}}
+
+    path = tmp_path / "saves.jsonl"
+    lines = [
+        {"world": str(ROOT / "examples" / "worlds" / "drowned-abbey.yaml")},
+        {"offset_s": 1.0, "gateOpened": {"gate": "crypt"}},
+        restored(1.5, "nave"),
+        {"offset_s": 2.0, "gateOpened": {"gate": "crypt"}},
+        restored(2.5),
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    code, said, everything = play(str(path), "--server", server, "--max-wait-s", "0", "--json")
+    assert code == 0, everything
+    report = json.loads(said)
+    gates = {gate["gate"]: [shown["quality"] for shown in gate["shown"]] for gate in report["gates"]}
+    assert gates == {"crypt": ["PLACEHOLDER"] * 2, "nave": ["PLACEHOLDER"], "armoury": [], "far_bank": []}
+    assert report["refused_events"] == report["rejected_events"] == []
+
+
 def test_wrong_traces_and_servers_are_one_message_and_no_traceback(tmp_path: Path) -> None:
     path = tmp_path / "bad.jsonl"
     path.write_text('{"world": "none.yaml"}\n')
