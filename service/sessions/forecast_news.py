@@ -16,7 +16,7 @@ LEAST_S = 1.0
 """Times are compared as if they were at least this long: a gate that opens at once needs no news every turn."""
 
 TELL_EVERY_S = 0.5
-"""Between two updates on one gate."""
+"""Between two updates on one gate's time; a changed chance is told at once."""
 
 
 def forecast_news(
@@ -27,15 +27,18 @@ def forecast_news(
         at, told = session.state.gates[gate], session.told_forecasts.get(gate)
         if at.opened:
             session.told_forecasts.pop(gate, None)
-        elif told is None or (now_s - told.time_s >= TELL_EVERY_S and _is_news(session, told, forecast, now_s)):
+        elif told is None or _is_news(session, told, forecast, now_s):
             view = forecast_view(forecast)
             session.told_forecasts[gate] = ToldForecast(view, now_s)
             yield ForecastChanged(gate, view)
 
 
 def _is_news(session: LiveSession, told: ToldForecast, forecast: GateForecast, now_s: float) -> bool:
+    # Told at once, however new the last news is: a gate that died may never be looked at again.
     if abs(forecast.reach_chance - told.forecast.reach_chance) > SHARE:
         return True
+    if now_s - told.time_s < TELL_EVERY_S:
+        return False
     aged_s = 0.0 if session.state.paused else now_s - told.time_s
     pairs = ((told.forecast.p50_s, forecast.p50_s), (told.forecast.p90_s, forecast.p90_s))
     return any(_differs(max(0.0, before_s - aged_s), after_s) for before_s, after_s in pairs)

@@ -112,6 +112,7 @@ def test_forecasts_are_told_when_they_differ_from_what_was_expected():
     assert told(live, 60.0, 10.6)
     assert not told(live, 60.0, 11.2, chance=0.86)
     assert told(live, 60.0, 11.2, chance=0.6)
+    assert told(live, 60.0, 11.3, chance=0.0), "a gate that died is told at once"
 
 
 def test_a_forecast_near_zero_and_one_of_an_open_gate_are_no_news():
