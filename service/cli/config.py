@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.settings_options import AsJson, ConfigFile, loaded
+from service.cli.settings_options import AsJson, ConfigFile, Data, Host, Port, Workers, loaded
 from service.config import SettingRow, setting_rows
 
 config_app = typer.Typer(no_args_is_help=True, add_completion=False)
@@ -30,19 +30,25 @@ def _group() -> None:
 
 @config_app.command("show")
 def show(
+    *,
+    data: Data = None,
+    host: Host = None,
+    port: Port = None,
+    workers: Workers = None,
     config: ConfigFile = None,
     origin: Annotated[bool, typer.Option("--origin", help="Say where each value comes from.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show every setting. Secrets are shown as ***.
+    """Show every setting as `narthex serve` with the same flags would have it. Secrets are shown as ***.
 
     Examples:
 
         narthex config show --origin
 
-        NARTHEX_SERVER_PORT=0 narthex config show --origin --json
+        NARTHEX_SERVER_PORT=0 narthex config show --workers 2 --origin --json
     """
-    rows = setting_rows(loaded(config))
+    flags = {"data_dir": data, "server_host": host, "server_port": port, "work_workers": workers}
+    rows = setting_rows(loaded(config, **flags))
     if as_json:
         typer.echo(json.dumps({row.name: _fields(row, origin) for row in rows}))
         return

@@ -120,15 +120,17 @@ def _lines(path: Path) -> Iterator[tuple[int, str]]:
 def _world(path: Path, number: int, text: str) -> WorldFile:
     try:
         head = _object(text)
-        if set(head) != {"world"} or not isinstance(head["world"], str) or not head["world"].strip():
+        if not isinstance(head.get("world"), str) or not head["world"].strip():
             raise _Problem("world", f'got {_shown(text)}, the first line must be {{"world": FILE}}')
     except _Problem as problem:
         raise _invalid([FieldProblem(f"{path}:{number}: {problem.field}", problem.message)]) from problem
-    file = path.parent / head["world"]
-    if not _is_file(file):
-        named = _shown(repr(head["world"]))
-        raise NotFound(f"{path}:{number}: world: got {named}, which is no file beside the trace, in {path.parent}")
-    return read_world_file(file)
+    for folder in (path.parent, Path.cwd()):
+        if _is_file(folder / head["world"]):
+            return read_world_file(folder / head["world"])
+    named = _shown(repr(head["world"]))
+    raise NotFound(
+        f"{path}:{number}: world: got {named}, which is no file beside the trace, in {path.parent}, nor here"
+    )
 
 
 def _is_file(path: Path) -> bool:

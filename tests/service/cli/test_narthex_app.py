@@ -121,6 +121,10 @@ def test_config_show_says_origins(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (shown["work.workers"]["value"], shown["work.workers"]["origin"]) == (2, "narthex.toml")
     assert (shown["server.port"]["value"], shown["server.port"]["origin"]) == (1234, "NARTHEX_SERVER_PORT")
     assert shown["log.level"]["origin"] == "default"
+    assert run("config", "show", "--origin", "--json", "--port", "7", "--workers", "3") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert (shown["work.workers"]["value"], shown["work.workers"]["origin"]) == (3, "flag")
+    assert (shown["server.port"]["value"], shown["server.port"]["origin"]) == (7, "flag")
     assert run("config", "show", "--origin") == 0
     assert "server.port" in capsys.readouterr().out
     assert run("config", "show", "--json") == 0

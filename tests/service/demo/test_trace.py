@@ -139,7 +139,7 @@ def test_a_restored_state_must_name_what_the_world_has(tmp_path: Path) -> None:
         ("\n\n", "is empty"),
         ("{}", "world: got {}"),
         ('{"world": 5}', 'world: got {"world": 5}'),
-        ('{"world": "a", "more": 1}', "world: got"),
+        ('{"more": 1}', 'world: got {"more": 1}'),
         ("world.yaml", "line: got world.yaml"),
     ],
 )
@@ -147,6 +147,19 @@ def test_the_first_line_must_name_the_world(tmp_path: Path, first: str, expected
     path = tmp_path / "trace.jsonl"
     path.write_text(first)
     assert expected in refused(path)
+
+
+def test_the_first_line_may_say_more_and_name_a_world_from_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "tiny.yaml").write_text(WORLD)
+    path = tmp_path / "trace.jsonl"
+    path.write_text('{"game": "MiniGrid", "world": "tiny.yaml"}\n')
+    with pytest.raises(NotFound, match="nor here"):
+        read_trace(path)
+    monkeypatch.chdir(tmp_path / "here")
+    assert read_trace(path).world.world.world_id == "tiny"
 
 
 def test_a_missing_trace_or_world_is_said(tmp_path: Path) -> None:
