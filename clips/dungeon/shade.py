@@ -20,8 +20,9 @@ def _bilinear(texels, which, start, size, u, v):  # type: ignore[no-untyped-def]
     a, b = x - fx, y - fy
     c0, r0 = int(fx) & (size - 1), int(fy) & (size - 1)
     c1, r1 = (c0 + 1) & (size - 1), (r0 + 1) & (size - 1)
-    i00, i01 = start + r0 * size + c0, start + r0 * size + c1
-    i10, i11 = start + r1 * size + c0, start + r1 * size + c1
+    # Unsigned, so that Numba does not look for indices from the end.
+    i00, i01 = np.uint64(start + r0 * size + c0), np.uint64(start + r0 * size + c1)
+    i10, i11 = np.uint64(start + r1 * size + c0), np.uint64(start + r1 * size + c1)
     w00, w01, w10, w11 = (1 - a) * (1 - b), a * (1 - b), (1 - a) * b, a * b
     red = (
         texels[which, i00, 0] * w00
