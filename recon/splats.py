@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 
 import numpy as np
 from jaxtyping import Float32
@@ -40,10 +40,6 @@ class Splats:
 
     def __getitem__(self, keep: np.ndarray) -> Splats:
         return Splats(*(getattr(self, field.name)[keep] for field in fields(self)))
-
-    def recolored(self, colors: np.ndarray) -> Splats:
-        """The same splats with other colours (N, 3)."""
-        return replace(self, colors=np.asarray(colors, np.float32))
 
 
 def static_splats(means: np.ndarray, covariances: np.ndarray, colors: np.ndarray, opacity: float) -> Splats:

@@ -9,7 +9,6 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from types import TracebackType
 
 import psutil
@@ -137,11 +136,6 @@ class MemoryWatch:
 def python(module: str, *arguments: str) -> list[str]:
     """A command that runs a module of ours with this very Python."""
     return [sys.executable, "-m", module, *arguments]
-
-
-def package_root() -> Path:
-    """The folder from which `examples` and `service` are imported."""
-    return Path(__file__).resolve().parents[2]
 
 
 def _family(pid: int) -> list[psutil.Process]:

@@ -25,16 +25,6 @@ SAME_ORDER_S = 2.0
 OnWriter = Callable[[Callable[[], "list[Job]"]], Awaitable["list[Job]"]]
 
 
-@dataclass(frozen=True)
-class Demanded:
-    """A wanted gate: its session, its ladder and what it asks of the plan."""
-
-    session: LiveSession
-    gate: GateId
-    rungs: tuple[Rung, ...]
-    demand: GateDemand
-
-
 @dataclass
 class _SessionPlan:
     demands: dict[GateId, GateDemand] = field(default_factory=dict)

@@ -122,10 +122,6 @@ class Step:
         """Do something else in the same transaction."""
         self._also.append(function)
 
-    def mark_changed(self) -> None:
-        """The session's row changed, though no event and no update says so."""
-        self._changed = True
-
     @property
     def is_empty(self) -> bool:
         """Whether there is nothing to write."""

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from service.quality import Quality
-
 SUPPORTED_FRAMES = (17,)
 """Numbers of frames that the embedded model makes."""
 SUPPORTED_SIZES = ((96, 64),)
 """Picture sizes (width, height) in pixels that the embedded model makes."""
 MIN_FPS, MAX_FPS = 1.0, 60.0
-MADE_QUALITIES = (Quality.DRAFT, Quality.FULL)
 
 MAX_SOURCE_BYTES = 1 << 20
 MAX_DEPTH = 32

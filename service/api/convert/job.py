@@ -15,7 +15,6 @@ from service.work.job import Job, JobKind, JobState
 from service.work.usage import UsagePart, UsageReport
 
 FINAL_STATES = (JobState.DONE, JobState.CANCELLED, JobState.DEAD)
-OPERATION_KINDS = (JobKind.GENERATE, JobKind.RECONSTRUCT, JobKind.EXPORT)
 
 
 def job_message(job: Job) -> operate_service_pb2.Job:
