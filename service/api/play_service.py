@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import weakref
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Any
 
@@ -112,9 +113,7 @@ class PlayService:
         call.caller.check_session(session)
         # Sent before anything else: a status cannot follow a write that is given up half-way without it.
         await call.context.send_initial_metadata(())
-        task = asyncio.current_task()
-        if task is not None:
-            self._watchers.add(task)
+        self._note_watcher()
         watcher = _Watcher(_cursor(request.cursor), call, self._watch.write_timeout_s)
         try:
             with await self._director.subscribe(session) as subscription:
@@ -142,7 +141,7 @@ class PlayService:
         limit = min(request.page_size or DEFAULT_UPDATES, MAX_PAGE_SIZE)
         wait_s = names.finite(request.wait_s, 0.0, MAX_WAIT_S, "wait_s")
         cursor = _cursor(request.cursor)
-        updates = await self._director.updates(session, cursor, limit, wait_s)
+        updates = await self._uncut(self._director.updates(session, cursor, limit, wait_s))
         return pb2.ListSessionUpdatesResponse(
             updates=map(update_message, updates), next_cursor=updates[-1].cursor if updates else cursor
         )
@@ -156,8 +155,25 @@ class PlayService:
         token, expire_s = self.door.doorkeeper.issue(session, ttl_s)
         return pb2.IssuePlayerTokenResponse(token=token, expire_time=names.timestamp(expire_s))
 
+    async def _uncut(self, waiting: Awaitable[list[Update]]) -> list[Update]:
+        """What a poll waits for. Raises Unavailable when `cut_watchers` ends the wait."""
+        self._note_watcher()
+        try:
+            return await waiting
+        except asyncio.CancelledError:
+            if not self.door.draining:
+                raise
+            raise Unavailable(
+                "the server is shutting down; ask again after the same cursor", reason="DRAINING"
+            ) from None
+
+    def _note_watcher(self) -> None:
+        task = asyncio.current_task()
+        if task is not None:
+            self._watchers.add(task)
+
     def cut_watchers(self) -> int:
-        """How many watchers are told, from now on, to resume elsewhere; the door must be closed before."""
+        """How many watchers and pollers are told, from now on, to go elsewhere; the door must be closed before."""
         watchers = list(self._watchers)
         for task in watchers:
             task.cancel()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from narthex.v1 import event_pb2, rules_service_pb2
-from narthex.v1.play_service_pb2 import ListSessionsRequest, WatchSessionRequest
+from narthex.v1.play_service_pb2 import ListSessionsRequest, ListSessionUpdatesRequest, WatchSessionRequest
 
 from service.api.server import NarthexServer, model_info, server_options
 from service.api.stores import open_stores
@@ -127,6 +128,26 @@ def test_draining_tells_watchers_where_to_resume(tmp_path: Path, make_wire: Any,
         refusal = refusal_of(caught.value)
         assert (refusal.code, refusal.reason, refusal.retry) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", True)
         assert int(refusal.metadata["cursor"]) == got[-1]
+
+
+def test_draining_ends_long_polls_at_once(tmp_path: Path, make_wire: Any, make_client: Any, refusal_of: Any):
+    wire = make_wire(tmp_path)
+    client = make_client(wire)
+    client.put_world()
+    session = client.create_session()
+    request = ListSessionUpdatesRequest(session=session.name, cursor=session.cursor, wait_s=30.0)
+    poll = client.play.ListSessionUpdates.future(request)
+
+    async def is_waiting() -> bool:
+        async with asyncio.timeout(20):
+            while not wire.server._play._watchers:  # noqa: ASYNC110 (the server has no event for it)
+                await asyncio.sleep(0.01)
+        return True
+
+    assert wire.run(is_waiting())
+    wire.stop()
+    refusal = refusal_of(poll.exception())
+    assert (refusal.code, refusal.reason, refusal.retry) == (grpc.StatusCode.UNAVAILABLE, "DRAINING", True)
 
 
 def test_a_watcher_that_never_reads_is_told_to_resume(
