@@ -54,7 +54,8 @@ class DeliveryPace:
 
 
 def _size_bytes(content: ContentAnnounced) -> int:
-    finest = [record for record in content.scene if record.level == 0]
+    # Clients with little room are not told of level 0: the finest level that they take counts.
+    finest = sorted(content.scene, key=lambda record: record.level)
     return sum(record.size_bytes for record in (*content.video[:1], *finest[:1]))
 
 

@@ -66,10 +66,10 @@ def session(bandwidth_bps: int = 0) -> LiveSession:
     return LiveSession(facts, new_session(WORLD, (), 0.0), UpdateRing(8))
 
 
-def content(size_bytes: int) -> ContentAnnounced:
+def content(size_bytes: int, level: int = 0) -> ContentAnnounced:
     ref = ContentRef(WORLD.world_id, RED, SegmentId("s"), None, Quality.DRAFT)
     video = AssetRecord("v", size_bytes // 2, MP4, 0.0, 1.0)  # type: ignore[arg-type]
-    scene = AssetRecord("s", size_bytes // 2, FOURDGS, 0.0, 1.0, 0, 10)  # type: ignore[arg-type]
+    scene = AssetRecord("s", size_bytes // 2, FOURDGS, 0.0, 1.0, level, 10)  # type: ignore[arg-type]
     return ContentAnnounced(RED, ref, (video,), (scene,), reused=False)
 
 
@@ -82,6 +82,12 @@ def test_delivery_is_transfer_and_what_the_client_takes():
     assert pace.delivery_s(slow, [Quality.DRAFT]) == pytest.approx(4.0 + CLIENT_S)
     assert pace.delivery_s(slow, [Quality.FULL]) == pytest.approx(4.0 + CLIENT_S)
     assert pace.delivery_s(slow, []) == pytest.approx(CLIENT_S)
+
+
+def test_a_client_that_is_told_of_coarse_levels_only_waits_for_those():
+    pace, slow = DeliveryPace(), session(bandwidth_bps=8_000_000)
+    pace.saw_content(content(4_000_000, level=2))
+    assert pace.delivery_s(slow, [Quality.DRAFT]) == pytest.approx(4.0 + CLIENT_S)
 
 
 def test_each_client_has_its_own_pace_and_new_ones_that_of_all():
