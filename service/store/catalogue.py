@@ -197,13 +197,17 @@ class Catalogue:
         """The id of a promise to keep content until `expire_s`. Idempotent by `request_id`, where there is one.
 
         Raises:
-            NotFound: no such segment any more.
+            NotFound: no such segment any more, or no such scene of it.
         """
         pin_id = PinId(secrets.token_hex(16))
         with write(self._engine) as connection:
             query = select(segments.c.segment_id).where(segments.c.segment_id == content.segment)
             if connection.execute(query).first() is None:
                 raise NotFound(f"no segment {content.segment}", reason="SEGMENT_NOT_FOUND")
+            of_segment = (scenes.c.scene_id == content.scene, scenes.c.segment_id == content.segment)
+            if content.scene and connection.execute(select(scenes.c.scene_id).where(*of_segment)).first() is None:
+                message = f"segment {content.segment} has no scene {content.scene}"
+                raise NotFound(message, reason="SCENE_NOT_FOUND")
             if request_id:
                 earlier = select(pins.c.pin_id).where(pins.c.request_id == request_id)
                 if (row := connection.execute(earlier).scalar()) is not None:

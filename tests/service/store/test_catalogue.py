@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,8 @@ def test_pins_are_idempotent_by_request_and_can_be_taken_back(
     with pytest.raises(NotFound, match="seg-one"):
         catalogue.pin(pin_of(segment), 2_000.0)
     register(engine, catalogue, (segment, scene))
+    with pytest.raises(NotFound, match="has no scene scene-two"):
+        catalogue.pin(replace(pin_of(segment), scene=SceneId("scene-two")), 2_000.0)
     first = catalogue.pin(pin_of(segment), 2_000.0, "request-1")
     assert catalogue.pin(pin_of(segment), 2_000.0, "request-1") == first
     assert catalogue.pin(pin_of(segment), 2_000.0) != catalogue.pin(pin_of(segment), 2_000.0)
