@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from service.errors import TooMuch, Unavailable
 from service.ids import ChainId, TaskId
 from service.play.event import ChainAccepted, SessionPaused, SessionResumed, TaskProgressed
 from service.quality import Quality
-from service.sessions.views import SessionStatus, WorkChanged
+from service.sessions.views import ContentAnnounced, SessionStatus, WorkChanged
 from service.work.job import JobState
 
 RED, BLUE, KEY = ChainId("red"), ChainId("blue"), TaskId("fetch_key")
@@ -44,6 +46,18 @@ async def test_what_an_operator_cancelled_stays_cancelled_until_somebody_new_ask
     await other.report(ChainAccepted(RED))
     await stage.turn()
     assert [job.request.quality for job in stage.live_jobs()] == [Quality.DRAFT, Quality.FULL]
+
+
+async def test_one_trace_id_goes_from_the_event_to_the_job_and_on_to_the_announcement(stage):
+    play, trace = await stage.play(), "ef" * 16
+    event = replace(play.event(ChainAccepted(RED)), trace_id=trace)
+    await stage.director.report(play.session_id, [event])
+    await stage.turn()
+    assert [job.request.trace_id for job in stage.live_jobs()] == [trace, trace]
+    stage.work(Quality.DRAFT)
+    await stage.turn()
+    announced = [u for u in await play.updates() if isinstance(u.kind, ContentAnnounced)]
+    assert (announced[-1].kind.content.quality, announced[-1].trace_id) == (Quality.DRAFT, trace)
 
 
 async def test_dead_jobs_are_told_and_not_tried_again(stage):
