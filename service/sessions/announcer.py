@@ -28,9 +28,9 @@ def announcement(session: LiveSession, gate: GateId, ready: ReadyContent) -> Con
 
 
 def of_formats(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[AssetRecord, ...]:
-    """The assets in formats that a client takes; all where it takes any, or none of these."""
-    taken = tuple(record for record in assets if record.media_type in profile.formats)
-    return taken or tuple(assets)
+    """The assets in formats that a client takes, what it prefers first; all where it takes any, or none of these."""
+    taken = [record for record in assets if record.media_type in profile.formats]
+    return tuple(sorted(taken, key=lambda record: profile.formats.index(record.media_type)) or assets)
 
 
 def of_size(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[AssetRecord, ...]:

@@ -35,6 +35,8 @@ COARSE, FINE, STILL = asset(FOURDGS, 1, 100, 1_000), asset(FOURDGS, 0, 5_000, 50
         (ClientProfile(), (COARSE, FINE, STILL)),
         (ClientProfile(formats=(FOURDGS,)), (COARSE, FINE)),
         (ClientProfile(formats=(PLY, MP4)), (STILL,)),
+        (ClientProfile(formats=(PLY, FOURDGS)), (STILL, COARSE, FINE)),
+        (ClientProfile(formats=(FOURDGS, PLY)), (COARSE, FINE, STILL)),
         (ClientProfile(formats=("model/unknown",)), (COARSE, FINE, STILL)),
         (ClientProfile(formats=(FOURDGS,), max_splats=1_000), (COARSE,)),
         (ClientProfile(formats=(FOURDGS,), max_bytes=60_000), (COARSE, FINE)),
