@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,18 @@ def test_every_command_in_the_readme_exists() -> None:
 
     spoken = set(re.findall(r"^\s*(?:\$ )?narthex ([a-z]+)", readme, re.MULTILINE))
     assert spoken <= set(COMMANDS), spoken - set(COMMANDS)
+
+
+def test_the_wheel_holds_every_committed_file_of_its_packages(tmp_path: Path) -> None:
+    from hatchling.builders.wheel import WheelBuilder
+
+    (wheel,) = WheelBuilder(str(ROOT)).build(directory=str(tmp_path), versions=["standard"])
+    held = set(zipfile.ZipFile(wheel).namelist())
+    packages = PROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
+    listed = subprocess.run(["git", "ls-files", *packages], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("no git checkout")
+    wanted = {name.removeprefix("protos/") for name in listed.stdout.splitlines() if (ROOT / name).exists()}
+    assert {"model/weights/dit.safetensors", "examples/vizdoom/world.yaml", "service/sessions/mist/mist.4dgs"} <= wanted
+    assert wanted - held == set()
+    assert not [name for name in held if name.endswith(".pyc") or name.startswith(("tests/", "out/"))]
