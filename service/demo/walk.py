@@ -91,7 +91,7 @@ def run_demo(options: DemoOptions, console: Console) -> dict[str, Any]:
         "speed": options.speed,
         "arrangement": arrangement(story),
         "seconds": seconds,
-        "peak_memory_mb": round(peak_bytes / 2**20),
+        "peak_memory_mb": round(peak_bytes / 1e6),
         "cpus": os.cpu_count(),
         "files": _files(options.out),
     }
