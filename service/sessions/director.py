@@ -166,7 +166,7 @@ class Director:
         exists = await self._off_loop(lambda: self._archive.exists(new_id))
         if exists or self._registry.loaded(new_id) is not None:
             raise taken(new_id)
-        world = await self._off_loop(lambda: self._placeholders.learn(self._worlds.world(world_id).world))
+        world = await self._off_loop(lambda: self._placeholders.restore(self._worlds.world(world_id).world))
         session = self._founder.found(new_id, world, profile, players, UpdateRing(self._settings.ring_updates))
         await self._founder.look_up_content(session)
         self._registry.make_room()

@@ -70,6 +70,12 @@ class OwnPlaceholders:
             self._jobs.submit([self._request(segment, world) for segment in missing])
         return len(missing)
 
+    def restore(self, world: World) -> int:
+        """`prepare`, where eviction took a clip of the world since it was put; else 0."""
+        wanted = {self.segment(gate.content) for gate in world.gates.values()} - {None}
+        evicted = any(segment is not None and self._catalogue.segment(segment) is None for segment in wanted)
+        return self.prepare(world) if evicted else 0
+
     def _stored(self, segment: SegmentId, data: bytes) -> SegmentRecord:
         with tempfile.TemporaryDirectory(prefix="narthex-") as folder:
             path = Path(folder) / "placeholder.npz"

@@ -37,7 +37,7 @@ class Mist:
 class Placeholders:
     """The built-in mist room for every gate, and the clips that worlds bring with them.
 
-    Its methods write or hash, and run off the event loop, but for `own` of a world that was `learn`ed and `mist`.
+    Its methods write or hash, and run off the event loop, but for `own` of a world that was `restore`d and `mist`.
     """
 
     def __init__(self, engine: Engine, blobs: BlobStore, catalogue: Catalogue, clips: OwnPlaceholders) -> None:
@@ -58,15 +58,14 @@ class Placeholders:
         self._mist = Mist(SegmentId(segment), video, scene)
         return self._mist
 
-    def learn(self, world: World) -> World:
-        """The world, after its own clips were hashed, so that `own` costs nothing."""
-        for gate in world.gates.values():
-            self._clips.segment(gate.content)
-        return world
-
     def prepare(self, world: World) -> int:
         """How many clips of a world were stored and given to the worker to make scenes of."""
         return self._clips.prepare(world)
+
+    def restore(self, world: World) -> World:
+        """The world, its own clips hashed, so that `own` costs nothing; what was evicted of them is made again."""
+        self._clips.restore(world)
+        return world
 
     def own(self, content: Content) -> SegmentId | None:
         """The segment that a content's own clip is; None where it has none. It may not have its scene yet."""

@@ -12,7 +12,7 @@ from service.quality import Quality
 from service.sessions.placeholder import MIST_FOLDER
 from service.sessions.views import ContentAnnounced
 from service.store.eviction import delete_unregistered, evict
-from service.store.records import CLIP, FOURDGS, MP4, SceneRecord
+from service.store.records import CLIP, FOURDGS, MP4, AssetRecord, SceneRecord
 from service.work.claim import JobResult
 from service.work.job import JobKind
 from service.worlds.placeholder import inlined
@@ -79,4 +79,21 @@ async def test_a_worlds_own_clip_is_made_into_a_scene_and_shown_instead_of_mist(
     assert {news.content.segment for news in await early.told(ContentAnnounced)} == {mist.segment}
 
     await stage.put_world(world_with(data), "own-room")
+    await stage.play(world_id="own-room")
     assert stage.live_jobs() == [], "a clip that has its scene is left as it is"
+
+
+async def test_a_worlds_own_clip_that_was_evicted_is_made_again_for_the_next_session(stage, tmp_path):
+    data = clip_file(tmp_path, "an anteroom")
+    await stage.put_world(world_with(data), "own-room")
+    claimed = stage.claim()
+    target = claimed.job.request.target
+    record = stage.catalogue.segment(target)
+    scene_asset = AssetRecord(stage.blobs.put(b"splats"), 6, FOURDGS, 0.0, record.duration_s)
+    scene = SceneRecord(scene_asset.asset, record.segment_id, (scene_asset,), 10, record.duration_s, stage.clock())
+    assert stage.jobs.complete(claimed, JobResult(None, scene, 1.0, 0.0))
+    assert len(evict(stage.engine, stage.clock, 0)) == 3
+    delete_unregistered(stage.engine, stage.blobs, unused_s=0.0)
+    await stage.play(world_id="own-room")
+    assert [job.request.target for job in stage.live_jobs()] == [target]
+    assert stage.blobs.path(stage.catalogue.segment(target).assets[1].asset).read_bytes() == data
