@@ -10,7 +10,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
-import grpc
 import typer
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
@@ -20,24 +19,12 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from service.cli.server_key import with_key
-from service.cli.settings_options import AsJson, ConfigFile, loaded
-from service.errors import (
-    Forbidden,
-    InvalidInput,
-    NotApplicable,
-    NotFound,
-    ServiceError,
-    Unauthenticated,
-    Unavailable,
-)
+from service.cli.called_server import TIMEOUT_S, Key, Server, called_server
+from service.cli.settings_options import AsJson, ConfigFile
 
 jobs_app = typer.Typer(no_args_is_help=True, add_completion=False)
 
-TIMEOUT_S = 10.0
 PAGE_SIZE = 200
-Server = Annotated[str, typer.Option(help="HOST:PORT of the server; default: that of the settings.")]
-Key = Annotated[str, typer.Option(help="Server key; default: the first of auth.server_keys.")]
 JobName = Annotated[str, typer.Argument(help="Job id, as `narthex jobs list` shows it.", metavar="JOB")]
 
 
@@ -163,33 +150,8 @@ def usage(
 @contextmanager
 def _operate(server: str, key: str, config: Path | None) -> Iterator[Any]:
     """A stub whose failures are the service's own errors."""
-    settings = loaded(config).config
-    address = server or f"{settings.server.host}:{settings.server.port}"
-    if not address.rpartition(":")[2].isdecimal():
-        raise InvalidInput(f"--server: got {address!r}, expected HOST:PORT")
-    keys = (key,) if key else settings.auth.server_keys
-    with grpc.insecure_channel(address) as plain:
-        try:
-            yield operate_service_pb2_grpc.OperateServiceStub(with_key(plain, keys))
-        except grpc.RpcError as error:
-            raise _said(error, address) from error
-
-
-def _said(error: Any, address: str) -> ServiceError:
-    code, text = error.code(), str(error.details())
-    if code is grpc.StatusCode.UNAUTHENTICATED:
-        return Unauthenticated(f"{address}: {text}; give --key, or set auth.server_keys in narthex.toml")
-    if code is grpc.StatusCode.UNAVAILABLE and "connect" in text.lower():
-        return Unavailable(f"no server answers at {address}; start one with `narthex serve`, or give --server")
-    if code is grpc.StatusCode.DEADLINE_EXCEEDED:
-        return Unavailable(f"{address} did not answer within {TIMEOUT_S:.0f} s; is it a Narthex server?")
-    kinds: dict[grpc.StatusCode, type[ServiceError]] = {
-        grpc.StatusCode.NOT_FOUND: NotFound,
-        grpc.StatusCode.INVALID_ARGUMENT: InvalidInput,
-        grpc.StatusCode.FAILED_PRECONDITION: NotApplicable,
-        grpc.StatusCode.PERMISSION_DENIED: Forbidden,
-    }
-    return kinds.get(code, Unavailable)(f"{address}: {text}")
+    with called_server(server, key, config) as channel:
+        yield operate_service_pb2_grpc.OperateServiceStub(channel)
 
 
 def _all_jobs(stub: Any, state: StateOption | None, limit: int) -> Iterator[pb2.Job]:

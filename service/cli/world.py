@@ -1,7 +1,8 @@
-"""`narthex world`: make, check and show worlds. Needs no server."""
+"""`narthex world`: make, check and show worlds, and put them to a server."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -13,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
-from service.cli.settings_options import AsJson
+from service.cli.settings_options import AsJson, ConfigFile
 from service.errors import InvalidInput
 from service.ids import GateId
 from service.play.forecast import GateForecast, forecast_gates
@@ -130,6 +131,32 @@ def pack(
     typer.echo(f"wrote {out}: {len(result):,} bytes")
 
 
+@world_app.command("put")
+def put(
+    file: WorldFile,
+    server: Annotated[str, typer.Option(help="HOST:PORT of the server; default: that of the settings.")] = "",
+    key: Annotated[str, typer.Option(help="Server key; default: the first of auth.server_keys.")] = "",
+    config: ConfigFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a world on a running server, so that games can open sessions of it.
+
+    Examples:
+
+        narthex world put my-game/world.yaml
+
+        narthex world put my-game/world.yaml --server 127.0.0.1:50710 --json
+    """
+    from service.cli.called_server import called_server
+    from service.demo.world_file import put_world, read_world_file
+
+    whole = read_world_file(file)
+    with called_server(server, key, config) as channel:
+        name = put_world(channel, whole, wait_for_server=False)
+    facts = {"name": name, "revision": hashlib.sha256(whole.source).hexdigest(), "file": str(file)}
+    typer.echo(json.dumps(facts) if as_json else f"put {file} as {name}; games open sessions of it by this name")
+
+
 def _failed(message: str) -> typer.Exit:
     typer.echo(message, err=True)
     return typer.Exit(1)
@@ -155,7 +182,8 @@ def _checked(file: Path) -> dict[str, Any]:
         message = f"{file}: cannot be read: {error.strerror or error}"
         return {**result, "problems": [{"field": "", "message": message}], "message": message}
     tasks = sum(len(chain.tasks) for chain in world.chains.values())
-    counts = f"{len(world.chains)} chains, {tasks} tasks, {len(world.gates)} gates"
+    parts = {"chain": len(world.chains), "task": tasks, "gate": len(world.gates)}
+    counts = ", ".join(f"{count} {part}{'s' * (count != 1)}" for part, count in parts.items())
     return {**result, "ok": True, "world": world.world_id, "summary": f"{file}: ok: world {world.world_id}: {counts}"}
 
 

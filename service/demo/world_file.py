@@ -43,17 +43,21 @@ def read_world_file(path: Path) -> WorldFile:
     return WorldFile(parse_world(whole, str(path), path.parent), whole)
 
 
-def put_world(channel: grpc.Channel, file: WorldFile) -> str:
-    """Resource name of the world, stored by the server.
+def put_world(channel: grpc.Channel, file: WorldFile, wait_for_server: bool = True) -> str:
+    """Resource name of the world, stored by the server, which may still be starting where it is waited for.
 
     Raises:
         InvalidInput: the server does not take the world.
         Unavailable: the server does not answer.
+        grpc.RpcError: the same where the server is not waited for.
     """
     request = design_service_pb2.PutWorldRequest(world_id=file.world.world_id, source=file.source)
+    stub = design_service_pb2_grpc.DesignServiceStub(channel)
     try:
-        design_service_pb2_grpc.DesignServiceStub(channel).PutWorld(request, timeout=PUT_S, wait_for_ready=True)
+        stub.PutWorld(request, timeout=PUT_S, wait_for_ready=wait_for_server)
     except grpc.RpcError as error:
+        if not wait_for_server:
+            raise
         words = f"{error.code().name}: {error.details()}"
         if error.code() == grpc.StatusCode.INVALID_ARGUMENT:
             raise InvalidInput(f"the server does not take the world: {words}") from error

@@ -16,6 +16,10 @@ import grpc
 import pytest
 from narthex.v1 import design_service_pb2, design_service_pb2_grpc, event_pb2, play_service_pb2_grpc, session_pb2
 from narthex.v1 import play_service_pb2 as pb2
+from typer.testing import CliRunner
+
+from service.cli.world import world_app
+from service.errors import Unavailable
 
 WORLD = (
     b"world: halls\nchains: {a: {tasks: {t: {p50_s: 30, p90_s: 90}}}}\ngates: {g: {chain: a, content: {prompt: x}}}\n"
@@ -148,3 +152,16 @@ def test_a_second_server_on_the_port_or_the_folder_fails_in_one_line(serve: Any,
     said = f"cannot listen on 127.0.0.1:{port}" if shared == "port" else f"{data} is in use by another narthex serve"
     assert said in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_a_designer_puts_a_world_from_the_command_line(serve: Any, tmp_path: Path):
+    server = serve()
+    file = tmp_path / "halls.yaml"
+    file.write_bytes(WORLD)
+    done = CliRunner().invoke(world_app, ["put", str(file), "--server", server.facts["address"], "--json"])
+    assert json.loads(done.stdout)["name"] == "worlds/halls"
+    stored = server.design.GetWorld(design_service_pb2.GetWorldRequest(name="worlds/halls"))
+    assert stored.revision == json.loads(done.stdout)["revision"]
+    nobody = CliRunner().invoke(world_app, ["put", str(file), "--server", "127.0.0.1:1"])
+    assert isinstance(nobody.exception, Unavailable)
+    assert "start one with `narthex serve`" in str(nobody.exception)
