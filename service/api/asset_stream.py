@@ -11,14 +11,13 @@ from pathlib import Path
 
 from service.api.convert.names import bad_field
 from service.errors import Corrupt, FieldProblem, OutOfWindow
+from service.work.platform_posix import READ_NOW, read_at
 
 PIECE_BYTES = 256 * 1024
 READ_AHEAD_PIECES = 8
 _DATA_TAG, _OFFSET_TAG, _TOTAL_TAG = b"\x0a", b"\x10", b"\x18"
 """Field number and wire type of ReadAssetResponse's data, offset_bytes and total_bytes."""
 _HEAD_ROOM = 64
-_NOWAIT: int | None = getattr(os, "RWF_NOWAIT", None)
-"""Linux: read what is in the page cache, or fail."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class _Reader:
         self._wanted = wanted
         self._path = path
         self._file = -1
-        self._can_try = _NOWAIT is not None
+        self._can_try = READ_NOW is not None
         self._buffer = memoryview(bytearray(_HEAD_ROOM + PIECE_BYTES))
 
     def __enter__(self) -> _Reader:
@@ -101,7 +100,7 @@ class _Reader:
         if not self._can_try:
             return None
         try:
-            return self._next(_NOWAIT or 0)
+            return self._next(READ_NOW or 0)
         except BlockingIOError:
             return None
         except OSError:
@@ -121,7 +120,7 @@ class _Reader:
     def _next(self, flags: int) -> bytes | None:
         size = min(PIECE_BYTES, self._wanted.end - self.at)
         piece = self._buffer[_HEAD_ROOM : _HEAD_ROOM + size]
-        if os.preadv(self._file, [piece], self.at, flags) != size:
+        if read_at(self._file, piece, self.at, flags) != size:
             return None
         head = _head(size, self.at, self._wanted.total)
         start = _HEAD_ROOM - len(head)

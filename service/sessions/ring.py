@@ -9,7 +9,10 @@ from service.sessions.views import Update
 
 
 class UpdateRing:
-    """The newest `capacity` updates by their cursors, and waiting watchers: a future each, no queue and no task."""
+    """At least the newest `capacity` updates by their cursors (at most twice as many), and those who wait.
+
+    A watcher that waits is a future: no queue and no task.
+    """
 
     __slots__ = ("_capacity", "_updates", "_waiting", "newest")
 

@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 from service.errors import Corrupt, NotFound, Unavailable
 from service.ids import AssetId
+from service.work.platform_posix import sync_folder
 
 PIECE_BYTES = 1 << 20
 RESERVE_BYTES = 16 << 20
@@ -148,8 +149,8 @@ class BlobStore:
         except (NotFound, Corrupt, FileNotFoundError):
             path.parent.mkdir(exist_ok=True)
             partial.replace(path)
-            _sync_folder(path.parent)
-            _sync_folder(self.root)
+            sync_folder(path.parent)
+            sync_folder(self.root)
             stat = path.stat()
             with self._lock:
                 self._verified[asset] = (stat.st_ino, stat.st_size)
@@ -182,16 +183,6 @@ def _pieces(data: bytes | Path) -> Iterator[bytes]:
 def _hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":  # other systems cannot open folders, and make renames durable themselves (untried)
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _disk_full(root: Path, size_bytes: int) -> Unavailable:

@@ -47,6 +47,31 @@ def lock_file(path: Path) -> int | None:
     return descriptor
 
 
+READ_NOW: int | None = getattr(os, "RWF_NOWAIT", None)
+"""Flag of `read_at`: only what is in memory already; None where the system cannot say."""
+
+
+def read_at(file: int, piece: memoryview, offset: int, flags: int = 0) -> int:
+    """How many bytes at `offset` of a descriptor were read into `piece`; by seeking where there is no preadv."""
+    if sys.platform == "linux":
+        return os.preadv(file, [piece], offset, flags)
+    os.lseek(file, offset, os.SEEK_SET)
+    data = os.read(file, len(piece))
+    piece[: len(data)] = data
+    return len(data)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder durable. Windows cannot open folders, and makes renames durable itself."""
+    if sys.platform == "win32":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def peak_memory_bytes() -> int:
     """The most memory that this process has had resident; 0 where nobody can say."""
     if sys.platform == "win32":

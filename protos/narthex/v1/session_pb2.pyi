@@ -160,13 +160,13 @@ class ClientProfile(_message.Message):
     MAX_BYTES_FIELD_NUMBER: _builtins.int
     BANDWIDTH_BPS_FIELD_NUMBER: _builtins.int
     max_splats: _builtins.int
-    """0: no limit."""
+    """0: no limit. The finest level within both limits is announced; where no level is, the coarsest one."""
     max_bytes: _builtins.int
     bandwidth_bps: _builtins.int
     """Bytes a second from server to client times eight; 0: unknown."""
     @_builtins.property
     def formats(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Media types in order of preference; empty: all."""
+        """Media types in order of preference; empty: all. Where content has none of them, all that it has are announced."""
 
     def __init__(
         self,

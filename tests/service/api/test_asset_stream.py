@@ -86,18 +86,18 @@ async def test_what_no_cache_holds_is_read_on_a_thread(
     content: tuple[Path, bytes], refusal: OSError, monkeypatch: pytest.MonkeyPatch
 ):
     loop_thread, on_loop, on_threads = threading.get_ident(), 0, 0
-    real = os.preadv
+    real = asset_stream.read_at
 
-    def preadv(file: int, buffers: list[memoryview], offset: int, flags: int) -> int:
+    def read_at(file: int, piece: memoryview, offset: int, flags: int) -> int:
         nonlocal on_loop, on_threads
         if flags:
             on_loop += threading.get_ident() == loop_thread
             raise refusal
         on_threads += threading.get_ident() != loop_thread
-        return real(file, buffers, offset)
+        return real(file, piece, offset)
 
-    monkeypatch.setattr(asset_stream, "_NOWAIT", 8)
-    monkeypatch.setattr(asset_stream.os, "preadv", preadv)
+    monkeypatch.setattr(asset_stream, "READ_NOW", 8)
+    monkeypatch.setattr(asset_stream, "read_at", read_at)
     path, data = content
     messages = await read(path, ByteRange(0, TOTAL, TOTAL))
     assert b"".join(message.data for message in messages) == data
@@ -107,7 +107,7 @@ async def test_what_no_cache_holds_is_read_on_a_thread(
 
 
 async def test_a_system_without_the_flag_reads_on_threads(content: tuple[Path, bytes], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(asset_stream, "_NOWAIT", None)
+    monkeypatch.setattr(asset_stream, "READ_NOW", None)
     path, data = content
     assert b"".join(message.data for message in await read(path, ByteRange(3, TOTAL, TOTAL))) == data[3:]
 
