@@ -52,8 +52,8 @@ READ_NOW: int | None = getattr(os, "RWF_NOWAIT", None)
 
 
 def read_at(file: int, piece: memoryview, offset: int, flags: int = 0) -> int:
-    """How many bytes at `offset` of a descriptor were read into `piece`; by seeking where there is no preadv."""
-    if sys.platform == "linux":
+    """How many bytes at `offset` of a descriptor were read into `piece`; by seeking elsewhere than on Linux."""
+    if READ_NOW is not None:
         return os.preadv(file, [piece], offset, flags)
     os.lseek(file, offset, os.SEEK_SET)
     data = os.read(file, len(piece))
