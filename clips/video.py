@@ -1,4 +1,4 @@
-"""MP4 and GIF of uint8 frames: what people watch. Colours are sRGB-encoded."""
+"""MP4 of uint8 frames: what people watch. Colours are sRGB-encoded."""
 
 from __future__ import annotations
 
@@ -74,30 +74,6 @@ def read_mp4(path: Path) -> tuple[Frames, float]:
     return np.stack(frames), float(rate)
 
 
-def write_gif(frames: Frames, path: Path, fps: float, scale: int = 1, colors: int = 128) -> None:
-    """Write frames as an endless GIF with one palette for all, fitted to them; replaces `path` when whole.
-
-    GIF counts time in hundredths of a second, and viewers slow down anything above 50 frames per second.
-
-    Raises:
-        InvalidClip: frames, fps or scale mean nothing, or colors is not within 2..256.
-        OSError: the file cannot be written.
-    """
-    _check(frames, fps, scale)
-    if not 2 <= colors <= 256:
-        raise InvalidClip(f"colors must be within [2, 256], got {colors}")
-    palette = _shared_palette(frames, colors)
-    pictures = [
-        Image.fromarray(enlarge(frame, scale, "bicubic")).quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG)
-        for frame in frames
-    ]
-    duration_ms = max(20, round(100.0 / fps) * 10)
-    with replacing(path) as partial:
-        pictures[0].save(
-            partial, format="GIF", save_all=True, append_images=pictures[1:], duration=duration_ms, loop=0, disposal=1
-        )
-
-
 def enlarge(frame: UInt8[np.ndarray, "H W 3"], scale: int, resample: Resample) -> UInt8[np.ndarray, "sH sW 3"]:
     """One frame enlarged by a whole factor."""
     if scale == 1:
@@ -105,13 +81,6 @@ def enlarge(frame: UInt8[np.ndarray, "H W 3"], scale: int, resample: Resample) -
     how = Image.Resampling.NEAREST if resample == "nearest" else Image.Resampling.BICUBIC
     height, width = frame.shape[:2]
     return np.asarray(Image.fromarray(frame).resize((width * scale, height * scale), how))
-
-
-def _shared_palette(frames: Frames, colors: int) -> Image.Image:
-    """A palette image fitted to at most 24 frames spread over the whole video."""
-    chosen = frames[np.unique(np.linspace(0, len(frames) - 1, 24).round().astype(int))]
-    mosaic = chosen.reshape(-1, frames.shape[2], 3)
-    return Image.fromarray(mosaic).quantize(colors, method=Image.Quantize.MEDIANCUT, kmeans=2)
 
 
 def _even(frame: np.ndarray) -> np.ndarray:

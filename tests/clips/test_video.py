@@ -6,12 +6,11 @@ import struct
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from clips import video
 from clips.dungeon.render import render_sample
 from clips.errors import InvalidClip, UnreadableClip
-from clips.video import enlarge, read_mp4, write_gif, write_mp4
+from clips.video import enlarge, read_mp4, write_mp4
 
 
 def _psnr(a, b) -> float:
@@ -68,7 +67,6 @@ def test_nearest_enlarging_repeats_pixels() -> None:
     assert enlarge(frame, 1, "bicubic") is frame
 
 
-@pytest.mark.parametrize("write", [write_mp4, write_gif])
 @pytest.mark.parametrize(
     ("frames", "fps", "scale", "message"),
     [
@@ -80,9 +78,9 @@ def test_nearest_enlarging_repeats_pixels() -> None:
         (np.zeros((2, 8, 8, 3), np.uint8), 8.0, 0, "scale must be within"),
     ],
 )
-def test_frames_that_are_no_video_are_refused_and_leave_no_file(tmp_path, write, frames, fps, scale, message) -> None:
+def test_frames_that_are_no_video_are_refused_and_leave_no_file(tmp_path, frames, fps, scale, message) -> None:
     with pytest.raises(InvalidClip, match=message):
-        write(frames, tmp_path / "a", fps, scale)
+        write_mp4(frames, tmp_path / "a", fps, scale)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -100,20 +98,3 @@ def test_a_video_that_decodes_to_too_much_is_refused(tmp_path, monkeypatch) -> N
     monkeypatch.setattr(video, "MAX_VIDEO_BYTES", 4 * 64 * 64 * 3)
     with pytest.raises(UnreadableClip, match="decodes to more than"):
         read_mp4(tmp_path / "a.mp4")
-
-
-def test_a_gif_has_all_frames_at_its_rate_and_near_their_colours(tmp_path) -> None:
-    clip = render_sample(10, frames=6).clip.frames
-    write_gif(clip, tmp_path / "a.gif", 8.0, scale=2)
-    with Image.open(tmp_path / "a.gif") as picture:
-        assert picture.n_frames == 6 and picture.size == (192, 128)
-        assert picture.info["loop"] == 0 and picture.info["duration"] in (120, 130)
-        for index in range(6):
-            picture.seek(index)
-            shown = np.asarray(picture.convert("RGB"))
-            assert _psnr(shown, enlarge(clip[index], 2, "bicubic")) > 27.0
-
-
-def test_gif_colours_must_fit_a_palette(tmp_path) -> None:
-    with pytest.raises(InvalidClip, match=r"colors must be within \[2, 256\], got 300"):
-        write_gif(np.zeros((2, 8, 8, 3), np.uint8), tmp_path / "a.gif", 8.0, colors=300)
