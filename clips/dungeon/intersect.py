@@ -41,13 +41,13 @@ def cell_exit(cells, cell, o, d):  # type: ignore[no-untyped-def]
         for axis in range(3):
             speed = d[axis]
             if speed > 1e-12:
-                t = (cells[cell, 2 * axis + 1] - o[axis]) / speed
-                if t < best:
-                    best, face = t, 2 * axis + 1
+                depth_m = (cells[cell, 2 * axis + 1] - o[axis]) / speed
+                if depth_m < best:
+                    best, face = depth_m, 2 * axis + 1
             elif speed < -1e-12:
-                t = (cells[cell, 2 * axis] - o[axis]) / speed
-                if t < best:
-                    best, face = t, 2 * axis
+                depth_m = (cells[cell, 2 * axis] - o[axis]) / speed
+                if depth_m < best:
+                    best, face = depth_m, 2 * axis
         if not ((cell == 2 and face == 4) or cell == 1 or (cell == 0 and face == 5)) or face < 4:
             return best, cell, face
         x, y = o[0] + best * d[0], o[1] + best * d[1]
@@ -63,9 +63,9 @@ def _polyhedron(kind, ox, oy, oz, dx, dy, dz):  # type: ignore[no-untyped-def]
         along = PLANES[i, 0] * dx + PLANES[i, 1] * dy + PLANES[i, 2] * dz
         room = PLANES[i, 3] - (PLANES[i, 0] * ox + PLANES[i, 1] * oy + PLANES[i, 2] * oz)
         if along < -1e-12:
-            t = room / along
-            if t > near:
-                near, hit = t, i
+            depth_m = room / along
+            if depth_m > near:
+                near, hit = depth_m, i
         elif along > 1e-12:
             far = min(far, room / along)
         elif room < 0.0:
@@ -139,20 +139,28 @@ def hit_prim(prims, i, o, d):  # type: ignore[no-untyped-def]
     dx, dy, dz = (cos * d[0] + sin * d[2]) * sx, d[1] * sy, (cos * d[2] - sin * d[0]) * sz
     kind = int(prims[i, 0])
     if kind < 10:
-        t, nx, ny, nz = _polyhedron(kind, ox, oy, oz, dx, dy, dz)
+        depth_m, nx, ny, nz = _polyhedron(kind, ox, oy, oz, dx, dy, dz)
     else:
-        t, nx, ny, nz = _quadric(kind, ox, oy, oz, dx, dy, dz)
+        depth_m, nx, ny, nz = _quadric(kind, ox, oy, oz, dx, dy, dz)
     nx, ny, nz = nx * sx, ny * sy, nz * sz
-    return t, cos * nx - sin * nz, ny, sin * nx + cos * nz, ox + t * dx, oy + t * dy, oz + t * dz
+    return (
+        depth_m,
+        cos * nx - sin * nz,
+        ny,
+        sin * nx + cos * nz,
+        ox + depth_m * dx,
+        oy + depth_m * dy,
+        oz + depth_m * dz,
+    )
 
 
 @njit(**INLINE)
 def nearest(cells, prims, cell, o, d):  # type: ignore[no-untyped-def]
     """(depth, code) of what the ray meets first: code 0-17 is cell * 6 + face, 18 + i is solid i."""
-    t, exit_cell, face = cell_exit(cells, cell, o, d)
+    depth_m, exit_cell, face = cell_exit(cells, cell, o, d)
     code = exit_cell * 6 + face
     for i in range(prims.shape[0]):
         hit = hit_prim(prims, i, o, d)
-        if hit[0] < t:
-            t, code = hit[0], 18 + i
-    return t, code
+        if hit[0] < depth_m:
+            depth_m, code = hit[0], 18 + i
+    return depth_m, code

@@ -55,13 +55,13 @@ def _borrowed_room(packed):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _shade(packed, t, code, o, d, footprint):  # type: ignore[no-untyped-def]
-    p = (o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
+def _shade(packed, depth_m, code, o, d, footprint):  # type: ignore[no-untyped-def]
+    p = (o[0] + depth_m * d[0], o[1] + depth_m * d[1], o[2] + depth_m * d[2])
     if code < 18:
         face = code % 6
         length = np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
         facing = max(abs(d[face // 2]) / length, 0.1)
-        return shade_face(packed, code, p, t * footprint * length / np.sqrt(facing))
+        return shade_face(packed, code, p, depth_m * footprint * length / np.sqrt(facing))
     return shade_solid(packed, code - 18, p, o, d)
 
 
@@ -82,9 +82,9 @@ def _supersample(packed, cell, o, pose, K, x, y):  # type: ignore[no-untyped-def
     red, green, blue, moving = 0.0, 0.0, 0.0, False
     for i in range(4):
         d = _direction(pose, K, x + (SUBPIXEL if i % 2 else -SUBPIXEL), y + (SUBPIXEL if i >= 2 else -SUBPIXEL))
-        t, code = nearest(packed.cells, packed.prims, cell, o, d)
+        depth_m, code = nearest(packed.cells, packed.prims, cell, o, d)
         moving = moving or code == 18
-        r, g, b = _shade(packed, t, code, o, d, footprint)
+        r, g, b = _shade(packed, depth_m, code, o, d, footprint)
         red, green, blue = red + 0.25 * r, green + 0.25 * g, blue + 0.25 * b
     return red, green, blue, moving
 
@@ -190,12 +190,12 @@ def _render_frames(digest: str) -> Callable[..., None]:
                     x, above = column + 0.5, corners[column + 1]
                     below = _corner_code(packed, cell, o, pose, K, column + 1.0, row + 1.0)
                     d = _direction(pose, K, x, y)
-                    t, code = nearest(packed.cells, packed.prims, cell, o, d)
+                    depth_m, code = nearest(packed.cells, packed.prims, cell, o, d)
                     moving = code == 18
                     # Faces are filtered by mip levels: where one fills the pixel, one ray in its middle is enough.
                     one_face = code < 18 and code != panel_code
                     if one_face and code == left and code == above and code == below and code == corners[column]:
-                        red, green, blue = _shade(packed, t, code, o, d, 1.0 / K[0, 0])
+                        red, green, blue = _shade(packed, depth_m, code, o, d, 1.0 / K[0, 0])
                     else:
                         red, green, blue, touched = _supersample(packed, cell, o, pose, K, x, y)
                         moving = moving or touched
@@ -203,7 +203,7 @@ def _render_frames(digest: str) -> Callable[..., None]:
                     frames[f, row, column, 0] = lut[int(min(max(red, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 1] = lut[int(min(max(green, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 2] = lut[int(min(max(blue, 0.0), LUT_MAX) * scale + 0.5)]
-                    depth[f, row, column] = t
+                    depth[f, row, column] = depth_m
                     seen[f, row, column] = moving
 
     compiled: Callable[..., None] = render_frames

@@ -26,8 +26,8 @@ def reference_frame(room: RoomSpec, cameras: Cameras, frame: int, time_s: float)
     light = np.zeros((cameras.height * cameras.width, 3))
     for dx, dy in ((-0.25, -0.25), (0.25, -0.25), (-0.25, 0.25), (0.25, 0.25)):
         d = _directions(cameras, frame, dx, dy)
-        t, hit = _trace(packed, o, d)
-        light += 0.25 * _shade(packed, o, d, t, hit, footprint)
+        depth_m, hit = _trace(packed, o, d)
+        light += 0.25 * _shade(packed, o, d, depth_m, hit, footprint)
     shape = (cameras.height, cameras.width)
     shoulder = np.where(light < 0.7, light, 0.7 + 0.3 * (1 - np.exp(-(light - 0.7) / 0.3)))
     return 255.0 * linear_to_srgb(shoulder).reshape(*shape, 3), depth.reshape(shape), code.reshape(shape)
@@ -49,19 +49,19 @@ def _trace(packed: PackedRoom, o, d):
             axis, bounds = face // 2, packed.cells[cell]
             leaving = d[:, axis] > 0 if face % 2 else d[:, axis] < 0
             with np.errstate(divide="ignore", invalid="ignore"):
-                t = (bounds[face] - o[axis]) / d[:, axis]
-                p = o + t[:, None] * d
-            ok = leaving & (t > 0) & (t < depth)
+                depth_m = (bounds[face] - o[axis]) / d[:, axis]
+                p = o + depth_m[:, None] * d
+            ok = leaving & (depth_m > 0) & (depth_m < depth)
             for other in range(3):
                 if other != axis:
                     ok &= (p[:, other] >= bounds[2 * other] - 1e-9) & (p[:, other] <= bounds[2 * other + 1] + 1e-9)
             if (cell, face) in {(2, 4), (0, 5)}:
                 ok &= ~((p[:, 0] > opening[0]) & (p[:, 0] < opening[1]) & (p[:, 1] > opening[2]))
-            depth[ok], code[ok] = t[ok], cell * 6 + face
+            depth[ok], code[ok] = depth_m[ok], cell * 6 + face
     for index in range(len(packed.prims)):
-        t = _march(packed.prims[index], o, d)
-        ok = t < depth
-        depth[ok], code[ok] = t[ok], 18 + index
+        depth_m = _march(packed.prims[index], o, d)
+        ok = depth_m < depth
+        depth[ok], code[ok] = depth_m[ok], 18 + index
     return depth, code
 
 
