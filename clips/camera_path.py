@@ -12,6 +12,8 @@ from clips.cameras import Cameras, intrinsics, look_at
 from clips.errors import InvalidCameras
 
 DEFAULT_FOV_X_DEG = 75.0
+SHAKE_M = 0.08
+SHAKE_RAD = 0.09
 
 
 class PathKind(StrEnum):
@@ -21,6 +23,7 @@ class PathKind(StrEnum):
     PAN = "pan"
     ORBIT = "orbit"
     STILL = "still"
+    SHAKE = "shake"
 
 
 @dataclass(frozen=True)
@@ -28,12 +31,14 @@ class CameraPath:
     """A camera's way during one segment, as world files write it.
 
     Attributes:
-        kind: walk_in moves along +z, pan turns on the spot, orbit circles a point ahead, still stays.
+        kind: walk_in moves along +z, pan turns on the spot, orbit circles a point ahead, still stays,
+            shake walks in as walk_in does with the sway and tremble of a camera in the hand.
         start_z_m: z of the first camera; 0 is the threshold, negative is in front of the gate.
         distance_m: how far walk_in goes (metres).
         angle_deg: how far pan turns or orbit circles, from -angle/2 to +angle/2; its sign is the direction.
         eye_height_m: height of the eye above the floor.
         fov_x_deg: horizontal field of view.
+        shake_seed: which way shake trembles; 0 <= shake_seed < 2**32.
 
     Raises:
         InvalidCameras: a number is not finite or outside what makes a picture; the message names the field.
@@ -45,6 +50,7 @@ class CameraPath:
     angle_deg: float = 30.0
     eye_height_m: float = 1.5
     fov_x_deg: float = DEFAULT_FOV_X_DEG
+    shake_seed: int = 0
 
     def __post_init__(self) -> None:
         limits = {
@@ -53,6 +59,7 @@ class CameraPath:
             "angle_deg": (-180.0, 180.0),
             "eye_height_m": (0.2, 3.0),
             "fov_x_deg": (20.0, 120.0),
+            "shake_seed": (0, 2**32 - 1),
         }
         for field, (low, high) in limits.items():
             got = getattr(self, field)
@@ -80,4 +87,15 @@ class CameraPath:
             pivot = eye + np.array([0.0, 0.45, 3.0])
             eye = pivot + np.array([3.0 * math.sin(angle), -0.45, -3.0 * math.cos(angle)])
             return look_at(eye, pivot)
+        elif self.kind is PathKind.SHAKE:
+            eye = eye + np.array([0.0, 0.0, self.distance_m * progress])
+            tremble = _tremble(self.shake_seed, progress)
+            eye, ahead = eye + SHAKE_M * tremble[:3], ahead + SHAKE_RAD * tremble[3:]
         return look_at(eye, eye + ahead)
+
+
+def _tremble(seed: int, progress: float) -> np.ndarray:
+    """Six smooth numbers in [-1, 1] of a path: three sines each, none the same as another's."""
+    rng = np.random.default_rng(seed)
+    turns, phases = rng.uniform(1.0, 4.5, (6, 3)), rng.uniform(0.0, 2 * math.pi, (6, 3))
+    return np.asarray(np.sin(2 * math.pi * turns * progress + phases).mean(axis=1))

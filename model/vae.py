@@ -9,6 +9,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from model.errors import InvalidSpec
+from model.linear import Linear
 from model.pca import whitened_pca
 
 CHANNELS = 4
@@ -62,8 +63,8 @@ class CausalShiftBlock(nn.Module):
         self.shifted = width // 4
         self.depthwise = nn.Conv2d(width, width, 5, padding=2, groups=width)
         self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 3 * width)
-        self.contract = nn.Linear(3 * width, width)
+        self.expand = Linear(width, 3 * width)
+        self.contract = Linear(3 * width, width)
         nn.init.zeros_(self.contract.weight)
         nn.init.zeros_(self.contract.bias)
 
@@ -96,11 +97,11 @@ class Vae(nn.Module):
         first, group = self.patch_values(1), self.patch_values(config.group_frames)
         self.project_first = nn.Linear(first, latent)
         self.project_group = nn.Linear(group, latent)
-        self.embed_first = nn.Linear(first, width)
-        self.embed_group = nn.Linear(group, width)
+        self.embed_first = Linear(first, width)
+        self.embed_group = Linear(group, width)
         self.encoder = nn.Sequential(*(CausalShiftBlock(width) for _ in range(config.encoder_blocks)))
         self.encoder_head = _zero_linear(width, latent)
-        self.embed_latent = nn.Linear(latent, width)
+        self.embed_latent = Linear(latent, width)
         self.decoder = nn.Sequential(*(CausalShiftBlock(width) for _ in range(config.decoder_blocks)))
         self.unproject_first = nn.Linear(latent, first)
         self.unproject_group = nn.Linear(latent, group)
@@ -201,8 +202,8 @@ class Vae(nn.Module):
         self.unwhiten.copy_(vectors @ torch.diag(root) @ vectors.T)
 
 
-def _zero_linear(inputs: int, outputs: int) -> nn.Linear:
-    linear = nn.Linear(inputs, outputs)
+def _zero_linear(inputs: int, outputs: int) -> Linear:
+    linear = Linear(inputs, outputs)
     nn.init.zeros_(linear.weight)
     nn.init.zeros_(linear.bias)
     return linear

@@ -19,7 +19,7 @@ class Light(StrEnum):
 
 
 class Wall(StrEnum):
-    """What the walls and the ceiling are made of."""
+    """What the walls are made of."""
 
     STONE = "stone"
     BRICK = "brick"
@@ -37,6 +37,22 @@ class Floor(StrEnum):
     PLANKS = "planks"
     TILES = "tiles"
     GRASS = "grass"
+
+
+class Ceiling(StrEnum):
+    """What the ceiling is made of."""
+
+    PLASTER = "plaster"
+    BEAMS = "beams"
+    ROCK = "rock"
+    COFFERS = "coffers"
+
+
+class Size(StrEnum):
+    """How large the room is (`scene.ROOM_SIZES` has the metres)."""
+
+    SMALL = "small"
+    LARGE = "large"
 
 
 class Color(StrEnum):
@@ -62,13 +78,20 @@ class Shape(StrEnum):
 
 
 class Motion(StrEnum):
-    """How the free object moves; each is a closed form of the scene time (`scene.object_positions`)."""
+    """How the free object moves (`motion.object_poses`).
+
+    Slide, orbit and hover are closed forms of the scene time; bounce, roll, topple and swing (a pendulum on a cord
+    from the ceiling) are rigid-body physics.
+    """
 
     STILL = "still"
     BOUNCE = "bounce"
     SLIDE = "slide"
     ORBIT = "orbit"
     HOVER = "hover"
+    ROLL = "roll"
+    TOPPLE = "topple"
+    SWING = "swing"
 
 
 class Prop(StrEnum):
@@ -86,6 +109,8 @@ SLOTS: dict[str, type[StrEnum]] = {
     "light": Light,
     "wall": Wall,
     "floor": Floor,
+    "ceiling": Ceiling,
+    "size": Size,
     "color": Color,
     "shape": Shape,
     "motion": Motion,

@@ -19,7 +19,7 @@ from model.train.loop import OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
 from model.vae import Vae, VaeConfig
 
-VAE_CONFIG = VaeConfig(latent_channels=24, width=192, encoder_blocks=2, decoder_blocks=5, patch_px=8, group_frames=4)
+VAE_CONFIG = VaeConfig(latent_channels=32, width=192, encoder_blocks=2, decoder_blocks=6, patch_px=8, group_frames=4)
 CROP_FRAMES = 9
 BATCH = 4
 OBJECT_WEIGHT = 3.0
