@@ -13,6 +13,9 @@ _MOVES: dict[Motion, str] = {
     Motion.SLIDE: "moves in a slide",
     Motion.ORBIT: "moves in an orbit",
     Motion.HOVER: "moves in a hover",
+    Motion.ROLL: "rolls along",
+    Motion.TOPPLE: "topples over",
+    Motion.SWING: "swings from the ceiling",
 }
 
 _TEMPLATES: tuple[str, ...] = (

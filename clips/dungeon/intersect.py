@@ -130,13 +130,17 @@ def hit_prim(prims, i, o, d):  # type: ignore[no-untyped-def]
     dd = d[0] * d[0] + d[1] * d[1] + d[2] * d[2]
     vd = vx * d[0] + vy * d[1] + vz * d[2]
     vv = vx * vx + vy * vy + vz * vz
-    bound = prims[i, 13] * prims[i, 13]
+    bound = prims[i, 11] * prims[i, 11]
     if (vv - bound) * dd > vd * vd or (vd > 0.0 and vv > bound):
         return FAR_M, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    cos, sin = prims[i, 7], prims[i, 8]
     sx, sy, sz = 1.0 / prims[i, 4], 1.0 / prims[i, 5], 1.0 / prims[i, 6]
-    ox, oy, oz = (cos * vx + sin * vz) * sx, vy * sy, (cos * vz - sin * vx) * sz
-    dx, dy, dz = (cos * d[0] + sin * d[2]) * sx, d[1] * sy, (cos * d[2] - sin * d[0]) * sz
+    # Columns of the object-to-gate rotation, prims[i, 13:22] row by row, are the solid's axes.
+    ox = (prims[i, 13] * vx + prims[i, 16] * vy + prims[i, 19] * vz) * sx
+    oy = (prims[i, 14] * vx + prims[i, 17] * vy + prims[i, 20] * vz) * sy
+    oz = (prims[i, 15] * vx + prims[i, 18] * vy + prims[i, 21] * vz) * sz
+    dx = (prims[i, 13] * d[0] + prims[i, 16] * d[1] + prims[i, 19] * d[2]) * sx
+    dy = (prims[i, 14] * d[0] + prims[i, 17] * d[1] + prims[i, 20] * d[2]) * sy
+    dz = (prims[i, 15] * d[0] + prims[i, 18] * d[1] + prims[i, 21] * d[2]) * sz
     kind = int(prims[i, 0])
     if kind < 10:
         depth_m, nx, ny, nz = _polyhedron(kind, ox, oy, oz, dx, dy, dz)
@@ -145,9 +149,9 @@ def hit_prim(prims, i, o, d):  # type: ignore[no-untyped-def]
     nx, ny, nz = nx * sx, ny * sy, nz * sz
     return (
         depth_m,
-        cos * nx - sin * nz,
-        ny,
-        sin * nx + cos * nz,
+        prims[i, 13] * nx + prims[i, 14] * ny + prims[i, 15] * nz,
+        prims[i, 16] * nx + prims[i, 17] * ny + prims[i, 18] * nz,
+        prims[i, 19] * nx + prims[i, 20] * ny + prims[i, 21] * nz,
         ox + depth_m * dx,
         oy + depth_m * dy,
         oz + depth_m * dz,
@@ -164,3 +168,12 @@ def nearest(cells, prims, cell, o, d):  # type: ignore[no-untyped-def]
         if hit[0] < depth_m:
             depth_m, code = hit[0], 18 + i
     return depth_m, code
+
+
+@njit(**INLINE)
+def place_mover(prims, i, movers, frame):  # type: ignore[no-untyped-def]
+    """Put solid `i` where `movers` (T, M, 12) has it in `frame`: centre and rotation."""
+    for k in range(3):
+        prims[i, 1 + k] = movers[frame, i, k]
+    for k in range(9):
+        prims[i, 13 + k] = movers[frame, i, 3 + k]

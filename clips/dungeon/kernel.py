@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numba.extending import intrinsic
 
-from clips.dungeon.intersect import INLINE, nearest
+from clips.dungeon.intersect import INLINE, nearest, place_mover
 from clips.dungeon.packing import PackedRoom
 from clips.dungeon.shade import face_irradiance, face_point, shade_face, shade_solid
 
@@ -76,17 +76,22 @@ def _direction(pose, K, x, y):  # type: ignore[no-untyped-def]
 
 
 @njit(**INLINE)
-def _supersample(packed, cell, o, pose, K, x, y):  # type: ignore[no-untyped-def]
-    """(linear RGB, object seen) of the pixel around (x, y): the mean of 2x2 rays."""
+def _supersample(packed, cell, o, pose, K, x, y, movers):  # type: ignore[no-untyped-def]
+    """(linear RGB, movers seen) of the pixel around (x, y): the mean of 2x2 rays."""
     footprint = 0.5 / K[0, 0]
-    red, green, blue, moving = 0.0, 0.0, 0.0, False
+    red, green, blue, seen = 0.0, 0.0, 0.0, 0
     for i in range(4):
         d = _direction(pose, K, x + (SUBPIXEL if i % 2 else -SUBPIXEL), y + (SUBPIXEL if i >= 2 else -SUBPIXEL))
         depth_m, code = nearest(packed.cells, packed.prims, cell, o, d)
-        moving = moving or code == 18
+        seen |= _mover_bit(code, movers)
         r, g, b = _shade(packed, depth_m, code, o, d, footprint)
         red, green, blue = red + 0.25 * r, green + 0.25 * g, blue + 0.25 * b
-    return red, green, blue, moving
+    return red, green, blue, seen
+
+
+@njit(**INLINE)
+def _mover_bit(code, movers):  # type: ignore[no-untyped-def]
+    return 1 << (code - 18) if 18 <= code < 18 + movers else 0
 
 
 @njit(**INLINE)
@@ -95,25 +100,25 @@ def _corner_code(packed, cell, o, pose, K, x, y):  # type: ignore[no-untyped-def
 
 
 class Shots(NamedTuple):
-    """The cameras of a clip and where the free object is.
+    """The cameras of a clip and where the movers are: the free object, and the cord that it swings on.
 
     Attributes:
-        centers: of the free object, (T, 3), metres, gate frame.
+        movers: the first M solids in every frame, (T, M, 12): centre in metres and object-to-gate rotation row by row.
         poses: camera-to-world, (T, 4, 4).
         Ks: intrinsics in pixels, (T, 3, 3).
         start_cells: the cell that each camera stands in, (T,): 0 antechamber, 1 doorway, 2 room.
     """
 
-    centers: np.ndarray
+    movers: np.ndarray
     poses: np.ndarray
     Ks: np.ndarray
     start_cells: np.ndarray
 
 
 class Pictures(NamedTuple):
-    """What the ray caster fills: frames (T, H, W, 3) uint8, depth (T, H, W) float32, seen (T, H, W) bool.
+    """What the ray caster fills: frames (T, H, W, 3) uint8, depth (T, H, W) float32, seen (T, H, W) uint8.
 
-    `seen` marks the pixels that the free object touches.
+    `seen` has bit 1 where the free object touches a pixel, bit 2 where its cord does.
     """
 
     frames: np.ndarray
@@ -126,7 +131,7 @@ class Kernels(NamedTuple):
 
     Attributes:
         bake_light: (packed): fills `packed.lightmap` with the light that is the same in every frame.
-        render_frames: (packed, shots, lut, pictures): fills `pictures`; it moves solid 0 in `packed.prims`.
+        render_frames: (packed, shots, lut, pictures): fills `pictures`; it moves the first solids in `packed.prims`.
             `lut` turns linear light, 0..LUT_MAX in LUT_SIZE steps, into display bytes.
     """
 
@@ -171,13 +176,14 @@ def _render_frames(digest: str) -> Callable[..., None]:
         packed, lut = _borrowed_room(owned), _borrowed(owned_lut)
         scale = (LUT_SIZE - 1) / LUT_MAX
         frames, depth, seen = _borrowed(pictures.frames), _borrowed(pictures.depth), _borrowed(pictures.seen)
-        centers, poses, Ks = _borrowed(shots.centers), _borrowed(shots.poses), _borrowed(shots.Ks)
+        movers, poses, Ks = _borrowed(shots.movers), _borrowed(shots.poses), _borrowed(shots.Ks)
         count = frames.shape[0] if len(digest) > 0 else 0
+        count_movers = movers.shape[1]
         corners = np.empty(frames.shape[2] + 1, dtype=np.int64)
         panel_code = 12 + int(packed.panel[0]) if packed.panel[0] >= 0.0 else -1
         for f in range(count):
-            for axis in range(3):
-                packed.prims[0, 1 + axis] = centers[f, axis]
+            for i in range(count_movers):
+                place_mover(packed.prims, i, movers, f)
             pose, K, cell = poses[f], Ks[f], shots.start_cells[f]
             o = (pose[0, 3], pose[1, 3], pose[2, 3])
             for column in range(corners.shape[0]):
@@ -191,20 +197,20 @@ def _render_frames(digest: str) -> Callable[..., None]:
                     below = _corner_code(packed, cell, o, pose, K, column + 1.0, row + 1.0)
                     d = _direction(pose, K, x, y)
                     depth_m, code = nearest(packed.cells, packed.prims, cell, o, d)
-                    moving = code == 18
+                    bits = _mover_bit(code, count_movers)
                     # Faces are filtered by mip levels: where one fills the pixel, one ray in its middle is enough.
                     one_face = code < 18 and code != panel_code
                     if one_face and code == left and code == above and code == below and code == corners[column]:
                         red, green, blue = _shade(packed, depth_m, code, o, d, 1.0 / K[0, 0])
                     else:
-                        red, green, blue, touched = _supersample(packed, cell, o, pose, K, x, y)
-                        moving = moving or touched
+                        red, green, blue, touched = _supersample(packed, cell, o, pose, K, x, y, count_movers)
+                        bits |= touched
                     left, corners[column + 1] = above, below
                     frames[f, row, column, 0] = lut[int(min(max(red, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 1] = lut[int(min(max(green, 0.0), LUT_MAX) * scale + 0.5)]
                     frames[f, row, column, 2] = lut[int(min(max(blue, 0.0), LUT_MAX) * scale + 0.5)]
                     depth[f, row, column] = depth_m
-                    seen[f, row, column] = moving
+                    seen[f, row, column] = bits
 
     compiled: Callable[..., None] = render_frames
     return compiled

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
-from clips.dungeon.attributes import Color, Light, Prop, Shape, Wall
+from clips.dungeon.attributes import Color, Light, Motion, Prop, Shape, Wall
+from clips.dungeon.cells import room_cells
 from clips.dungeon.lighting import RIGS, Lamp, Rig
+from clips.dungeon.motion import ObjectPoses, object_poses
 from clips.dungeon.scene import SHAPE_HALVES, PropPlace, RoomSpec
 from clips.dungeon.textures import material_mips, srgb_to_linear
-
-DOOR_HALF_WIDTH_M = 0.95
-DOOR_HEIGHT_M = 2.35
-WALL_THICKNESS_M = 0.3
-ANTECHAMBER = (-2.2, 2.2, -3.3, 0.0, -6.0, -WALL_THICKNESS_M)
 
 BOX, OCTAHEDRON, PRISM8, FRUSTUM = 0, 1, 2, 3
 SPHERE, BARREL, CYLINDER, CONE = 10, 11, 12, 13
 PLAIN, CRATE_WOOD, BARREL_WOOD, TRIMMED, SELF_LIT, FLAME = 0, 1, 2, 3, 4, 5
 LIGHTMAP_NODES = 40
+CORD_RADIUS_M = 0.03
 
 COLORS_SRGB: dict[Color, tuple[int, int, int]] = {
     Color.RED: (232, 36, 40),
@@ -40,14 +40,15 @@ class PackedRoom(NamedTuple):
 
     Attributes:
         cells: antechamber, doorway, room as x, y, z ranges, (3, 6).
-        prims: one row a solid, the free object first, (P, 15): kind, centre 3, half size 3, cos, sin of yaw,
-            surface, colour 3, bounding radius, radius of the sphere that stands for it in shadows (0: none).
+        prims: one row a solid, the free object first and then its cord if it swings, (P, 22): kind, centre 3,
+            half size 3, surface, colour 3, bounding radius, radius of the sphere that stands for it in shadows
+            (0: none), object-to-gate rotation 9.
         lamps: (L, 7): place 3, colour 3, reach.
         ambient: (3,).
         panel: (10,): face (-1: none), centre 2, half 2, colour 3, bars, 0.
         pool: (7,): centre x, z, half x, z, colour 3.
-        textures: mips of wall, floor and antechamber, (3, texels, 3).
-        tints: per texture: shift u, v in periods, colour factor 3, (3, 5).
+        textures: mips of wall, floor, antechamber and ceiling, (4, texels, 3).
+        tints: per texture: shift u, v in periods, colour factor 3, (4, 5).
         lightmap: light on the room's faces, filled by `shade.bake_light`, (6, 40, 40, 3), float32.
     """
 
@@ -65,25 +66,24 @@ class PackedRoom(NamedTuple):
 def pack(room: RoomSpec) -> PackedRoom:
     """The arrays of `room`."""
     rig = RIGS[room.light]
-    half_width = room.width_m / 2
-    cells = np.array(
-        [
-            ANTECHAMBER,
-            (-DOOR_HALF_WIDTH_M, DOOR_HALF_WIDTH_M, -DOOR_HEIGHT_M, 0.0, -WALL_THICKNESS_M, 0.0),
-            (-half_width, half_width, -room.height_m, 0.0, 0.0, room.depth_m),
-        ]
-    )
     flames = [row for lamp in rig.lamps for row in _flame(room, lamp)]
-    prims = np.array([_free_object(room), *_prop(room), *flames], dtype=np.float64)
+    prims = np.array([_free_object(room), *_cord(room), *prop_solids(room), *flames], dtype=np.float64)
     lamps = np.array([(*_place(room, lamp), *lamp.color, lamp.reach_m) for lamp in rig.lamps])
     return PackedRoom(
-        cells,
+        room_cells(room.width_m, room.height_m, room.depth_m),
         prims,
         lamps,
         np.array(rig.ambient),
         _panel(room, rig),
         _pool(room, rig),
-        np.stack([material_mips(room.wall), material_mips(room.floor), material_mips(Wall.STONE)]),
+        np.stack(
+            [
+                material_mips(room.wall),
+                material_mips(room.floor),
+                material_mips(Wall.STONE),
+                material_mips(room.ceiling),
+            ]
+        ),
         _tints(room.texture_seed),
         np.zeros((6, LIGHTMAP_NODES, LIGHTMAP_NODES, 3), dtype=np.float32),
     )
@@ -91,10 +91,10 @@ def pack(room: RoomSpec) -> PackedRoom:
 
 def _tints(seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    shifts = rng.uniform(0.0, 1.0, (2, 2))
-    tints = 1.0 + rng.uniform(-0.07, 0.07, (2, 1)) + rng.uniform(-0.03, 0.03, (2, 3))
-    rows = np.concatenate([shifts, tints], axis=1)
-    return np.concatenate([rows, [[0.0, 0.0, 0.55, 0.58, 0.64]]])
+    shifts = rng.uniform(0.0, 1.0, (3, 2))
+    tints = 1.0 + rng.uniform(-0.07, 0.07, (3, 1)) + rng.uniform(-0.03, 0.03, (3, 3))
+    wall, floor, ceiling = np.concatenate([shifts, tints], axis=1)
+    return np.stack([wall, floor, np.array([0.0, 0.0, 0.55, 0.58, 0.64]), ceiling])
 
 
 def _row(
@@ -110,7 +110,9 @@ def _row(
     bound = float(np.linalg.norm(half)) if kind < SPHERE or kind in (CYLINDER, CONE) else max(half) * 1.45
     if kind == SPHERE:
         bound = max(half) * 1.001
-    return [kind, *center, *half, np.cos(yaw), np.sin(yaw), surface, *linear, bound, shadow_m]
+    cos, sin = math.cos(yaw), math.sin(yaw)
+    turn = (cos, 0.0, -sin, 0.0, 1.0, 0.0, sin, 0.0, cos)
+    return [kind, *center, *half, surface, *linear, bound, shadow_m, *turn]
 
 
 def _free_object(room: RoomSpec) -> list[float]:
@@ -118,6 +120,30 @@ def _free_object(room: RoomSpec) -> list[float]:
     x, y, z = SHAPE_HALVES[room.shape]
     half = (x * size, y * size, z * size)
     return _row(_KINDS[room.shape], (0.0, 0.0, 0.0), half, COLORS_SRGB[room.color], SELF_LIT, room.object_yaw_rad, size)
+
+
+def _cord(room: RoomSpec) -> list[list[float]]:
+    """The pendulum's cord: half as long as from the ceiling to the object; placed frame by frame."""
+    if room.motion is not Motion.SWING:
+        return []
+    pose = object_poses(room, np.zeros(1))
+    if pose.cord_from is None:
+        return []
+    half_m = 0.5 * float(np.linalg.norm(pose.cord_from[0] - pose.centers[0]))
+    return [_row(CYLINDER, (0.0, 0.0, 0.0), (CORD_RADIUS_M, half_m, CORD_RADIUS_M), (70, 56, 44))]
+
+
+def movers(poses: ObjectPoses) -> Float64[np.ndarray, "T M 12"]:
+    """Centre and rotation of the free object, and of its cord if it has one, as `kernel.Shots` takes them."""
+    rows = [np.concatenate([poses.centers, poses.rotations.reshape(-1, 9)], axis=1)]
+    if poses.cord_from is not None:
+        along = poses.centers - poses.cord_from
+        y = along / np.linalg.norm(along, axis=1, keepdims=True)
+        x = np.cross(y, np.array([0.0, 0.0, 1.0]))
+        x /= np.linalg.norm(x, axis=1, keepdims=True)
+        turn = np.stack([x, y, np.cross(x, y)], axis=-1)
+        rows.append(np.concatenate([poses.cord_from + 0.5 * along, turn.reshape(-1, 9)], axis=1))
+    return np.ascontiguousarray(np.stack(rows, axis=1))
 
 
 def _prop_spot(room: RoomSpec, radius_m: float) -> tuple[float, float]:
@@ -129,7 +155,8 @@ def _prop_spot(room: RoomSpec, radius_m: float) -> tuple[float, float]:
     return side * (room.width_m / 2 - gap), 0.72 * room.depth_m + room.prop_offset_m
 
 
-def _prop(room: RoomSpec) -> list[list[float]]:
+def prop_solids(room: RoomSpec) -> list[list[float]]:
+    """The solids of the room's prop as rows of `PackedRoom.prims`."""
     if room.prop is Prop.CRATE:
         x, z = _prop_spot(room, 0.58)
         return [_row(BOX, (x, -0.5, z), (0.5, 0.5, 0.5), (206, 150, 84), CRATE_WOOD, 0.25, 0.55)]

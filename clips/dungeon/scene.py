@@ -182,11 +182,7 @@ def sample_pair_room(seed: int) -> tuple[RoomSpec, int]:
 
 def held_out_pairs(words: dict[str, str]) -> list[int]:
     """Which of HELD_OUT_PAIRS the slot words of a room have."""
-    return [
-        index
-        for index, pair in enumerate(HELD_OUT_PAIRS)
-        if all(words.get(name) == value for name, value in pair)
-    ]
+    return [index for index, pair in enumerate(HELD_OUT_PAIRS) if all(words.get(name) == value for name, value in pair)]
 
 
 def sample_camera_path(rng: np.random.Generator, held_out: bool = False) -> CameraPath:

@@ -90,7 +90,7 @@ def _ball_occlusion(prims, i, p, n):  # type: ignore[no-untyped-def]
     x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
     inverse = 1.0 / np.sqrt(x * x + y * y + z * z)
     toward = max((x * n[0] + y * n[1] + z * n[2]) * inverse, 0.0)
-    return 1.0 - 0.85 * min(toward * (prims[i, 14] * inverse) ** 2, 1.0)
+    return 1.0 - 0.85 * min(toward * (prims[i, 12] * inverse) ** 2, 1.0)
 
 
 @njit(**_FAST)
@@ -98,7 +98,7 @@ def _lamp_shadow(prims, skip, p, lx, ly, lz, distance):  # type: ignore[no-untyp
     """Share of a lamp's light that passes the props' spheres, with a soft edge; the free object glows, casts none."""
     share = 1.0
     for i in range(1, prims.shape[0]):
-        radius = prims[i, 14]
+        radius = prims[i, 12]
         if radius > 0.0 and i != skip:
             x, y, z = prims[i, 1] - p[0], prims[i, 2] - p[1], prims[i, 3] - p[2]
             along = x * lx + y * ly + z * lz
@@ -149,7 +149,7 @@ def face_irradiance(packed, cell, face, p):  # type: ignore[no-untyped-def]
     n = _face_normal(face)
     open_share = _corner_occlusion(packed.cells, cell, p, face)
     for i in range(1, packed.prims.shape[0]):
-        if packed.prims[i, 14] > 0.0:
+        if packed.prims[i, 12] > 0.0:
             open_share *= _ball_occlusion(packed.prims, i, p, n)
     red, green, blue = _static_irradiance(packed, -1, p, n, open_share)
     if cell == 2 and face == 3:
@@ -215,7 +215,11 @@ def _panel_share(panel, face, p):  # type: ignore[no-untyped-def]
 def _face_albedo(packed, cell, face, p, footprint_m):  # type: ignore[no-untyped-def]
     which = 2
     if cell == 2:
-        which = 1 if face == 3 else 0
+        which = 0
+        if face == 3:
+            which = 1
+        elif face == 2:
+            which = 3
     u, v = p[0], p[1]
     if face < 2:
         u = p[2]
@@ -224,8 +228,6 @@ def _face_albedo(packed, cell, face, p, footprint_m):  # type: ignore[no-untyped
     if cell == 0 and face == 3:
         u, v = 1.3 * u, 1.3 * v
     red, green, blue = _texture(packed.textures, packed.tints, which, u, v, footprint_m)
-    if cell == 2 and face == 2:
-        red, green, blue = 0.6 * red, 0.6 * green, 0.6 * blue
     at_gate = cell == 1 or (face == 4 and cell == 2) or (face == 5 and cell == 0)
     if at_gate and face != 3:
         beside = max(abs(p[0]) - packed.cells[1, 1], packed.cells[1, 2] - p[1])
@@ -262,7 +264,7 @@ def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
     er, eg, eb = _baked_light(packed, face, p)
     prims = packed.prims
     share, glow = _ball_occlusion(prims, 0, p, n), _object_glow(prims, p, n)
-    er, eg, eb = er * share + glow * prims[0, 10], eg * share + glow * prims[0, 11], eb * share + glow * prims[0, 12]
+    er, eg, eb = er * share + glow * prims[0, 8], eg * share + glow * prims[0, 9], eb * share + glow * prims[0, 10]
     bright, frame = _panel_share(packed.panel, face, p)
     keep, panel = 1.0 - bright - 0.8 * frame, packed.panel
     return (
@@ -275,8 +277,8 @@ def shade_face(packed, code, p, footprint_m):  # type: ignore[no-untyped-def]
 @njit(**_FAST)
 def _solid_albedo(prims, i, lx, ly, lz):  # type: ignore[no-untyped-def]
     """Albedo of a prop by its surface formula in local coordinates (each -1..1)."""
-    red, green, blue = prims[i, 10], prims[i, 11], prims[i, 12]
-    surface = int(prims[i, 9])
+    red, green, blue = prims[i, 8], prims[i, 9], prims[i, 10]
+    surface = int(prims[i, 7])
     tone = 1.0
     if surface == 1:
         ax, ay, az = abs(lx), abs(ly), abs(lz)
@@ -304,19 +306,19 @@ def shade_solid(packed, index, p, o, d):  # type: ignore[no-untyped-def]
     _, nx, ny, nz, lx, ly, lz = hit_prim(prims, index, o, d)
     inverse = 1.0 / np.sqrt(nx * nx + ny * ny + nz * nz)
     n = (nx * inverse, ny * inverse, nz * inverse)
-    surface = int(prims[index, 9])
+    surface = int(prims[index, 7])
     toward = -(n[0] * d[0] + n[1] * d[1] + n[2] * d[2]) / np.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
     if surface == 5:
         hot = 0.9 + 0.9 * toward
-        return prims[index, 10] * hot, prims[index, 11] * hot, prims[index, 12] * hot
+        return prims[index, 8] * hot, prims[index, 9] * hot, prims[index, 10] * hot
     if surface == 4:
         # Self-lit: mostly its own colour, shaped by a fixed light from above left so that no room light hides it.
         shape = 0.42 + 0.22 * toward + 0.5 * max(0.0, -0.55 * n[0] - 0.75 * n[1] - 0.37 * n[2])
         spot = max(0.0, -0.4 * n[0] - 0.75 * n[1] - 0.53 * n[2])
         spot = 0.25 * spot**24
-        return prims[index, 10] * shape + spot, prims[index, 11] * shape + spot, prims[index, 12] * shape + spot
+        return prims[index, 8] * shape + spot, prims[index, 9] * shape + spot, prims[index, 10] * shape + spot
     red, green, blue = _solid_albedo(prims, index, lx, ly, lz)
     ground = 1.0 - 0.4 * max(0.0, n[1]) - 0.3 * _soft_step(-0.35, 0.0, p[1])
     er, eg, eb = _static_irradiance(packed, index, p, n, ground)
     glow = _object_glow(prims, p, n)
-    return red * (er + glow * prims[0, 10]), green * (eg + glow * prims[0, 11]), blue * (eb + glow * prims[0, 12])
+    return red * (er + glow * prims[0, 8]), green * (eg + glow * prims[0, 9]), blue * (eb + glow * prims[0, 10])

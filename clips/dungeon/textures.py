@@ -1,4 +1,4 @@
-"""Periodic albedo textures of walls and floors, made by formula once per process, with mip levels.
+"""Periodic albedo textures of walls, floors and ceilings, made by formula once per process, with mip levels.
 
 They cover 3.2 m x 3.2 m and repeat; rooms shift and tint them. All are calm: no detail under about 5 cm.
 """
@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from clips.dungeon.attributes import Floor, Wall
+from clips.dungeon.attributes import Ceiling, Floor, Wall
 
 PERIOD_M = 3.2
 SIZE_PX = 128
@@ -32,7 +32,7 @@ def linear_to_srgb(light: np.ndarray) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=32)
-def material_mips(material: Wall | Floor) -> np.ndarray:
+def material_mips(material: Wall | Floor | Ceiling) -> np.ndarray:
     """Linear albedo of a material, all mip levels one after another, (sum of level sizes, 3), float32."""
     image = srgb_to_linear(np.clip(_PAINTERS[material](), 0.0, 1.0))
     levels = []
@@ -170,6 +170,31 @@ def _grass() -> Field:
     return _paint((92, 152, 56), tuft)
 
 
+def _plaster() -> Field:
+    return _paint((198, 190, 176), 0.05 * _noise(121, 4, 4) + 0.02 * _noise(122, 12, 12))
+
+
+def _beams() -> Field:
+    """Dark beams that run from the gate into the room, over pale boards."""
+    u, _ = _grid()
+    boards = _boards(8, (176, 132, 84), 131)
+    away = np.abs((u * 3) % 1.0 - 0.5) * PERIOD_M / 3
+    return _mix(boards, _paint((58, 36, 22), 0.08 * _noise(132, 24, 3)), _line(away, 0.15))
+
+
+def _rock() -> Field:
+    rough = 0.22 * _noise(141, 5, 5) + 0.12 * _noise(142, 11, 11)
+    return _paint((84, 84, 98), rough)
+
+
+def _coffers() -> Field:
+    """Square sunken panels between pale ribs."""
+    u, v = _grid()
+    edge = (0.5 - np.maximum(np.abs((u * 3) % 1.0 - 0.5), np.abs((v * 3) % 1.0 - 0.5))) * PERIOD_M / 3
+    panel = _paint((112, 62, 44), 0.06 * _noise(151, 6, 6))
+    return _mix(panel, _paint((206, 182, 140), np.zeros_like(edge)), _line(edge, 0.11))
+
+
 _PAINTERS = {
     Wall.STONE: _stone,
     Wall.BRICK: _brick,
@@ -182,4 +207,8 @@ _PAINTERS = {
     Floor.PLANKS: _planks,
     Floor.TILES: _tiles,
     Floor.GRASS: _grass,
+    Ceiling.PLASTER: _plaster,
+    Ceiling.BEAMS: _beams,
+    Ceiling.ROCK: _rock,
+    Ceiling.COFFERS: _coffers,
 }

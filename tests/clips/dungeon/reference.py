@@ -7,10 +7,11 @@ differences, and it shades each of the 2x2 rays of a pixel with light that is no
 from __future__ import annotations
 
 import numpy as np
+from clips.dungeon.motion import object_poses
 
 from clips.cameras import Cameras
-from clips.dungeon.packing import PackedRoom, pack
-from clips.dungeon.scene import RoomSpec, object_positions
+from clips.dungeon.packing import PackedRoom, movers, pack
+from clips.dungeon.scene import RoomSpec
 from clips.dungeon.textures import LEVELS, PERIOD_M, SIZE_PX, linear_to_srgb
 
 FAR = 1e30
@@ -19,7 +20,8 @@ FAR = 1e30
 def reference_frame(room: RoomSpec, cameras: Cameras, frame: int, time_s: float):
     """(rgb (H, W, 3) float in 0..255, depth (H, W), code (H, W)) of one frame; code 18 is the free object."""
     packed = pack(room)
-    packed.prims[0, 1:4] = object_positions(room, np.array([time_s]))[0]
+    for index, row in enumerate(movers(object_poses(room, np.array([time_s])))[0]):
+        packed.prims[index, 1:4], packed.prims[index, 13:22] = row[:3], row[3:]
     o = cameras.positions[frame]
     footprint = 1.0 / cameras.Ks[frame, 0, 0]
     depth, code = _trace(packed, o, _directions(cameras, frame, 0.0, 0.0))
@@ -66,8 +68,7 @@ def _trace(packed: PackedRoom, o, d):
 
 
 def _local(p, points):
-    x, y, z = (points - p[1:4]).T
-    return np.stack([(p[7] * x + p[8] * z) / p[4], y / p[5], (p[7] * z - p[8] * x) / p[6]], axis=-1)
+    return (points - p[1:4]) @ p[13:22].reshape(3, 3) / p[4:7]
 
 
 def _implicit(p, points):
@@ -91,9 +92,9 @@ def _implicit(p, points):
 
 def _march(p, o, d):
     depth = np.full(len(d), FAR)
-    reach = p[13] / np.linalg.norm(d, axis=1)
+    reach = p[11] / np.linalg.norm(d, axis=1)
     middle = ((p[1:4] - o) @ d.T) / (d * d).sum(axis=1)
-    near = np.flatnonzero((np.linalg.norm(o + middle[:, None] * d - p[1:4], axis=1) < p[13]) & (middle > 0))
+    near = np.flatnonzero((np.linalg.norm(o + middle[:, None] * d - p[1:4], axis=1) < p[11]) & (middle > 0))
     if len(near) == 0:
         return depth
     d, start, step = d[near], (middle - reach)[near], 2 * reach[near] / 500
@@ -145,7 +146,7 @@ def _shade_face(packed, cell, face, p, d, pixel_m):
         return albedo * (lit[:, None] * [1, 1, 1.05] + spill[:, None] * packed.ambient)
     open_share = corner.copy()
     for row in packed.prims[1:]:
-        if row[14] > 0:
+        if row[12] > 0:
             open_share *= _ball(row, p, n)
     incoming = _lamps(packed, -1, p, np.broadcast_to(n, p.shape), open_share)
     if cell == 1:
@@ -160,7 +161,7 @@ def _shade_face(packed, cell, face, p, d, pixel_m):
 
 
 def _face_albedo(packed, cell, face, p, footprint_m):
-    which = 2 if cell != 2 else (1 if face == 3 else 0)
+    which = 2 if cell != 2 else {2: 3, 3: 1}.get(face, 0)
     u, v = (p[:, 2], p[:, 1]) if face < 2 else ((p[:, 0], p[:, 2]) if face < 4 else (p[:, 0], p[:, 1]))
     if cell == 0 and face == 3:
         u, v = 1.3 * u, 1.3 * v
@@ -170,8 +171,6 @@ def _face_albedo(packed, cell, face, p, footprint_m):
     lower = level.astype(int)
     both = [_texels(packed.textures[which], lower + k, u, v) for k in (0, 1)]
     albedo = (both[0] + (both[1] - both[0]) * (level - lower)[:, None]) * tint[2:]
-    if cell == 2 and face == 2:
-        albedo = 0.6 * albedo
     if (cell == 1 or (cell, face) in {(2, 4), (0, 5)}) and face != 3:
         beside = np.maximum(np.abs(p[:, 0]) - packed.cells[1, 1], packed.cells[1, 2] - p[:, 1])
         share = np.ones(len(p)) if cell == 1 else 1 - _step(0.17, 0.2, beside)
@@ -200,14 +199,14 @@ def _ball(row, p, n):
     toward = row[1:4] - p
     distance = np.linalg.norm(toward, axis=1)
     cosine = np.maximum((toward * n).sum(axis=1) / distance, 0)
-    return 1 - 0.85 * np.minimum(cosine * (row[14] / distance) ** 2, 1)
+    return 1 - 0.85 * np.minimum(cosine * (row[12] / distance) ** 2, 1)
 
 
 def _glow(packed, p, n):
     toward = packed.prims[0, 1:4] - p
     dd = (toward**2).sum(axis=1)
     share = 0.34 * np.maximum((toward * n).sum(axis=1) / np.sqrt(dd) + 0.2, 0) / (0.3 + dd)
-    return share[:, None] * packed.prims[0, 10:13]
+    return share[:, None] * packed.prims[0, 8:11]
 
 
 def _lamps(packed, skip, p, n, open_share):
@@ -220,10 +219,10 @@ def _lamps(packed, skip, p, n, open_share):
         facing = np.maximum(((unit * n).sum(axis=1) + 0.35) / 1.35, 0)
         strength = facing * lamp[6] ** 2 / (lamp[6] ** 2 + dd) * (0.5 + 0.5 * open_share)
         for index, row in enumerate(packed.prims):
-            if index not in {0, skip} and row[14] > 0:
+            if index not in {0, skip} and row[12] > 0:
                 center = row[1:4] - p
                 along = (center * unit).sum(axis=1)
-                gap = np.sqrt(np.maximum((center**2).sum(axis=1) - along**2, 0)) - row[14]
+                gap = np.sqrt(np.maximum((center**2).sum(axis=1) - along**2, 0)) - row[12]
                 soft = 0.1 + 0.25 * np.maximum(along, 0)
                 blocked = 0.25 + 0.75 * _step(-0.5 * soft, soft, gap)
                 strength = strength * np.where((along > 0) & (along < distance), blocked, 1)
@@ -249,7 +248,7 @@ def _shade_solid(packed, index, p, d):
     n = np.stack([_implicit(row, p + e) - _implicit(row, p - e) for e in 1e-5 * np.eye(3)], axis=-1)
     n /= np.linalg.norm(n, axis=1, keepdims=True)
     toward = -(n * d).sum(axis=1) / np.linalg.norm(d, axis=1)
-    color, surface = row[10:13], int(row[9])
+    color, surface = row[8:11], int(row[7])
     if surface == 5:
         return color * (0.9 + 0.9 * toward)[:, None]
     if surface == 4:
@@ -261,7 +260,7 @@ def _shade_solid(packed, index, p, d):
 
 
 def _solid_albedo(row, local):
-    color, surface = row[10:13], int(row[9])
+    color, surface = row[8:11], int(row[7])
     y = local[:, 1]
     if surface == 1:
         second = np.sort(np.abs(local), axis=1)[:, 1]

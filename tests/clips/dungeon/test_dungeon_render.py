@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clips.dungeon.motion import object_poses
 
 from clips.camera_path import CameraPath, PathKind
 from clips.cameras import Cameras, intrinsics, look_at
 from clips.dungeon.attributes import SLOTS, Light, Motion, Prop, Shape
 from clips.dungeon.caption import caption
-from clips.dungeon.packing import ANTECHAMBER, DOOR_HALF_WIDTH_M, WALL_THICKNESS_M, pack
+from clips.dungeon.cells import ANTECHAMBER, DOOR_HALF_WIDTH_M, WALL_THICKNESS_M
+from clips.dungeon.packing import pack
 from clips.dungeon.render import render_clip, render_sample
-from clips.dungeon.scene import object_positions, sample_room
+from clips.dungeon.scene import sample_room
 from clips.errors import InvalidCameras, InvalidClip
 from tests.clips.dungeon.reference import reference_frame
 
@@ -28,7 +30,9 @@ CASES = [
         Motion.STILL,
         CameraPath(PathKind.PAN, start_z_m=-0.15, angle_deg=180),
     ),
-    (Light.TORCHLIGHT, Prop.NONE, Shape.CONE, Motion.BOUNCE, CameraPath(PathKind.STILL, start_z_m=-4.0)),
+    (Light.TORCHLIGHT, Prop.NONE, Shape.CONE, Motion.TOPPLE, CameraPath(PathKind.STILL, start_z_m=-4.0)),
+    (Light.DAYLIGHT, Prop.CRATE, Shape.CUBE, Motion.SWING, CameraPath(PathKind.SHAKE, start_z_m=0.2)),
+    (Light.EMBER, Prop.NONE, Shape.CRYSTAL, Motion.ROLL, CameraPath(start_z_m=-0.4)),
 ]
 
 
@@ -122,7 +126,7 @@ def test_the_object_is_seen_where_its_centre_projects() -> None:
     times = np.linspace(0.0, 2.0, 9)
     cameras = CameraPath(PathKind.STILL, start_z_m=0.2).cameras(9, 96, 64)
     clip = render_clip(room, cameras, times)
-    for frame, center in enumerate(object_positions(room, times)):
+    for frame, center in enumerate(object_poses(room, times).centers):
         x, y, z = cameras.viewmats[frame, :3, :3] @ center + cameras.viewmats[frame, :3, 3]
         column, row = cameras.Ks[frame, 0, 0] * x / z + 48, cameras.Ks[frame, 1, 1] * y / z + 32
         assert clip.motion_mask[frame, int(row), int(column)]
