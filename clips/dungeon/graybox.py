@@ -1,49 +1,30 @@
-"""Graybox: a room's box and the proxies of its objects, as an engine's blockout has them, and its depth.
-
-A blockout says where things are and how they move, never what they look like. It is what depth control is made of.
-"""
+"""Depth of blockouts (`blockout.py`), and the blockouts of sampled rooms: what depth control is made of."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float32, Float64
 from numba import njit
-from scipy.spatial.transform import Rotation, Slerp
 
 from clips.cameras import Cameras
 from clips.dungeon.attributes import Prop, Shape
+from clips.dungeon.blockout import Graybox, Proxy, ProxyKind
 from clips.dungeon.cells import room_cells, start_cells
 from clips.dungeon.intersect import nearest, place_mover
 from clips.dungeon.motion import object_poses
 from clips.dungeon.packing import BOX, CONE, CYLINDER, OCTAHEDRON, SPHERE, prop_solids
 from clips.dungeon.scene import SHAPE_HALVES, RoomSpec
-from clips.errors import InvalidRoom
 
-MAX_PROXIES = 64
-MAX_KEYS = 4096
+__all__ = ["ROUGH_SHARE", "Graybox", "Proxy", "ProxyKind", "graybox_depth", "graybox_of"]
+
 ROUGH_SHARE = 0.3
 _COMPILED_FILES = ("intersect.py", "graybox.py")
-
-
-class ProxyKind(StrEnum):
-    """The convex solids of a blockout; their axes are the proxy's own x, y (down), z."""
-
-    BOX = "box"
-    SPHERE = "sphere"
-    CYLINDER = "cylinder"
-    CONE = "cone"
-    OCTAHEDRON = "octahedron"
-
-
 _SOLIDS = {
     ProxyKind.BOX: BOX,
     ProxyKind.SPHERE: SPHERE,
@@ -57,120 +38,6 @@ _OF_SHAPE = {
     Shape.CRYSTAL: ProxyKind.OCTAHEDRON,
     Shape.CONE: ProxyKind.CONE,
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Proxy:
-    """One solid and its path; it stands still before the first and after the last key.
-
-    Attributes:
-        kind: which solid.
-        half_m: half its extents along its own axes, metres.
-        times: of the keys, ascending seconds, (K,).
-        centers: gate frame, metres, (K, 3).
-        rotations: proxy-to-gate, (K, 3, 3).
-
-    Raises:
-        InvalidRoom: a number is not finite or out of range; the message names the field.
-    """
-
-    kind: ProxyKind
-    half_m: tuple[float, float, float]
-    times: Float64[np.ndarray, " K"]
-    centers: Float64[np.ndarray, "K 3"]
-    rotations: Float64[np.ndarray, "K 3 3"]
-
-    def __post_init__(self) -> None:
-        if len(self.half_m) != 3 or not all(math.isfinite(h) and 0.01 <= h <= 20.0 for h in self.half_m):
-            raise InvalidRoom(f"graybox: half_m must be three numbers within [0.01, 20], got {self.half_m}")
-        keys = len(self.times)
-        if not 1 <= keys <= MAX_KEYS or self.centers.shape != (keys, 3) or self.rotations.shape != (keys, 3, 3):
-            raise InvalidRoom(
-                f"graybox: a path needs 1 to {MAX_KEYS} keys of time, position and rotation, got "
-                f"{self.times.shape}, {self.centers.shape}, {self.rotations.shape}"
-            )
-        for field in ("times", "centers", "rotations"):
-            if not np.isfinite(getattr(self, field)).all():
-                raise InvalidRoom(f"graybox: {field} must be finite")
-        if (np.diff(self.times) <= 0).any():
-            raise InvalidRoom(f"graybox: times must ascend, got {self.times.tolist()}")
-        turned = self.rotations @ np.swapaxes(self.rotations, 1, 2)
-        if not np.allclose(turned, np.eye(3), atol=1e-4) or (np.linalg.det(self.rotations) < 0).any():
-            raise InvalidRoom("graybox: rotations must be rotation matrices")
-
-    def at(self, times: Float64[np.ndarray, " T"]) -> Float64[np.ndarray, "T 12"]:
-        """Centre and rotation row by row at `times`: linear between keys, rotations along the shortest turn."""
-        held = np.clip(times, self.times[0], self.times[-1])
-        centers = np.stack([np.interp(held, self.times, self.centers[:, axis]) for axis in range(3)], axis=1)
-        if len(self.times) == 1:
-            turns = np.repeat(self.rotations, len(held), axis=0)
-        elif np.array_equal(held, self.times):
-            turns = self.rotations
-        else:
-            turns = Slerp(self.times, Rotation.from_matrix(self.rotations))(held).as_matrix()
-        return np.concatenate([centers, turns.reshape(-1, 9)], axis=1)
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values that `Graybox.from_json` reads."""
-        return {
-            "kind": str(self.kind),
-            "half_m": [float(h) for h in self.half_m],
-            "times_s": self.times.tolist(),
-            "centers_m": self.centers.tolist(),
-            "rotations": self.rotations.reshape(-1, 9).tolist(),
-        }
-
-
-@dataclass(frozen=True, eq=False)
-class Graybox:
-    """A room behind the gate (x +-width/2, y -height..0, z 0..depth) with its proxies.
-
-    Raises:
-        InvalidRoom: a size is not finite or out of range, or there are too many proxies.
-    """
-
-    width_m: float
-    height_m: float
-    depth_m: float
-    proxies: tuple[Proxy, ...] = ()
-
-    def __post_init__(self) -> None:
-        limits = {"width_m": (2.0, 40.0), "height_m": (2.4, 20.0), "depth_m": (1.0, 60.0)}
-        for field, (low, high) in limits.items():
-            got = getattr(self, field)
-            if not math.isfinite(got) or not low <= got <= high:
-                raise InvalidRoom(f"graybox: {field} must be within [{low}, {high}], got {got}")
-        if len(self.proxies) > MAX_PROXIES:
-            raise InvalidRoom(f"graybox: at most {MAX_PROXIES} proxies, got {len(self.proxies)}")
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain values from which `from_json` makes an equal blockout."""
-        size = {"width_m": self.width_m, "height_m": self.height_m, "depth_m": self.depth_m}
-        return {**size, "proxies": [proxy.to_json() for proxy in self.proxies]}
-
-    @staticmethod
-    def from_json(fields: dict[str, Any]) -> Graybox:
-        """The blockout that `to_json` described.
-
-        Raises:
-            InvalidRoom: a field is missing, of the wrong type or out of range.
-        """
-        try:
-            proxies = tuple(_proxy(one) for one in fields["proxies"])
-            return Graybox(float(fields["width_m"]), float(fields["height_m"]), float(fields["depth_m"]), proxies)
-        except (KeyError, TypeError, ValueError) as error:
-            raise InvalidRoom(f"not a graybox: {error!r}") from error
-
-
-def _proxy(fields: dict[str, Any]) -> Proxy:
-    x, y, z = (float(h) for h in fields["half_m"])
-    return Proxy(
-        ProxyKind(fields["kind"]),
-        (x, y, z),
-        np.asarray(fields["times_s"], dtype=np.float64),
-        np.asarray(fields["centers_m"], dtype=np.float64).reshape(-1, 3),
-        np.asarray(fields["rotations"], dtype=np.float64).reshape(-1, 3, 3),
-    )
 
 
 def graybox_depth(graybox: Graybox, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> Float32[np.ndarray, "T H W"]:
