@@ -12,6 +12,10 @@ from model.errors import UnreadableCheckpoint
 DRAFT_STEPS = 4
 FULL_STEPS = 20
 GUIDANCE = 2.0
+MAP_STEPS = 4
+"""Up to so many steps a segment is made by the flow map, one pass a step; with more by the guided equation."""
+DEFAULT_CONTROL = "layout"
+"""What steers a segment where nobody says: "layout" or "none", whichever was measured to be better."""
 PIECE_BYTES = 1 << 20
 VAE_FILE = "vae.safetensors"
 DIT_FILE = "dit.safetensors"

@@ -11,6 +11,7 @@ import numpy as np
 
 from clips.cameras import Cameras
 from model.errors import InvalidSpec
+from model.spec_control import NO_CONTROL, Control, ControlKind, FirstFrame
 
 MAX_PROMPT_CHARACTERS = 4_000
 MAX_STEPS = 1_000
@@ -28,10 +29,13 @@ class SegmentSpec:
         fps: frames per second of scene time.
         steps: denoising steps.
         guidance: classifier-free guidance scale; 1 is none.
-        model_revision: which weights.
+        model_revision: which weights, and which adapters they wear (`Generator.revision`).
+        control: what steers the picture besides the prompt.
+        first_frame: the picture that the segment begins with; None: the model makes it up.
 
     Raises:
-        InvalidSpec: a field is out of range; the message names field, value and range.
+        InvalidSpec: a field is out of range, or a control depth or first frame has another size than the cameras;
+            the message names field, value and range.
     """
 
     prompt: str
@@ -41,6 +45,8 @@ class SegmentSpec:
     steps: int
     guidance: float
     model_revision: str
+    control: Control = NO_CONTROL
+    first_frame: FirstFrame | None = None
 
     def __post_init__(self) -> None:
         if not self.prompt.strip() or len(self.prompt) > MAX_PROMPT_CHARACTERS:
@@ -57,10 +63,16 @@ class SegmentSpec:
             raise InvalidSpec(f"guidance must be within [0, 20], got {self.guidance}")
         if not 0.1 <= self.fps <= 240.0:
             raise InvalidSpec(f"fps must be within [0.1, 240], got {self.fps}")
+        self.control.check_size(self.cameras)
+        if self.first_frame is not None:
+            self.first_frame.check_size(self.cameras)
 
     def key(self) -> str:
-        """SHA-256 (hex) of the canonical form: the address of the segment."""
-        fields = {
+        """SHA-256 (hex) of the canonical form: the address of the segment.
+
+        What is not steered has no part in it, so that specs of before there was control keep their addresses.
+        """
+        fields: dict[str, Any] = {
             "prompt": self.prompt,
             "seed": self.seed,
             "cameras": self.cameras.digest(),
@@ -69,11 +81,15 @@ class SegmentSpec:
             "guidance": round(self.guidance, 6),
             "model_revision": self.model_revision,
         }
+        if self.control.kind is not ControlKind.NONE:
+            fields["control"] = self.control.digest
+        if self.first_frame is not None:
+            fields["first_frame"] = self.first_frame.digest
         return hashlib.sha256(json.dumps(fields, sort_keys=True, ensure_ascii=False).encode()).hexdigest()
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values from which `from_json` makes a spec with the same key."""
-        return {
+        fields: dict[str, Any] = {
             "prompt": self.prompt,
             "seed": self.seed,
             "width_px": self.cameras.width,
@@ -84,11 +100,15 @@ class SegmentSpec:
             "steps": self.steps,
             "guidance": self.guidance,
             "model_revision": self.model_revision,
+            "control": self.control.to_json(),
         }
+        if self.first_frame is not None:
+            fields["first_frame"] = self.first_frame.to_json()
+        return fields
 
     @staticmethod
     def from_json(fields: dict[str, Any]) -> SegmentSpec:
-        """The spec that `to_json` described.
+        """The spec that `to_json` described; one of before there was control has none.
 
         Raises:
             InvalidSpec: a field is missing or of the wrong type.
@@ -98,6 +118,7 @@ class SegmentSpec:
             viewmats = np.asarray(fields["viewmats"], dtype=np.float64).reshape(-1, 4, 4)
             Ks = np.asarray(fields["Ks"], dtype=np.float64).reshape(-1, 3, 3)
             cameras = Cameras(viewmats, Ks, int(fields["width_px"]), int(fields["height_px"]))
+            first_frame = fields.get("first_frame")
             return SegmentSpec(
                 prompt=str(fields["prompt"]),
                 seed=int(fields["seed"]),
@@ -106,6 +127,8 @@ class SegmentSpec:
                 steps=int(fields["steps"]),
                 guidance=float(fields["guidance"]),
                 model_revision=str(fields["model_revision"]),
+                control=Control.from_json(fields.get("control", {"kind": "none"})),
+                first_frame=None if first_frame is None else FirstFrame.from_json(first_frame),
             )
         except (KeyError, TypeError, ValueError) as error:
             raise InvalidSpec(f"not a segment spec: {error!r}") from error
