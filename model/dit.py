@@ -1,23 +1,31 @@
-"""The diffusion transformer: adaLN-zero blocks over video tokens and slot tokens, with 3D rotary positions.
+"""The diffusion transformer: video tokens, asked about slots by cross-attention, adaLN-zero with a sigma per frame.
 
-Sources: DiT (arXiv 2212.09748) for adaLN-zero, SiT (arXiv 2401.08740) for what it predicts, RoFormer
-(arXiv 2104.09864) for rotary positions, QK-norm as in arXiv 2302.05442.
+Sources: DiT (arXiv 2212.09748) for adaLN-zero, SiT (arXiv 2401.08740) for what it predicts, diffusion forcing
+(arXiv 2407.01392) for noise levels per frame, shortcut models (arXiv 2410.12557) for the second noise level, ControlNet
+(arXiv 2302.05543) for zero-initialised control, RoFormer (arXiv 2104.09864), QK-norm as in arXiv 2302.05442.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
+from model.control import CONTROL_CHANNELS, CONTROL_KINDS, CONTROL_NONE
 from model.errors import InvalidSpec
+from model.fused import gated_add, modulated_norm, squared_relu, turned_unit
+from model.linear import trains_in_bfloat16
 from model.rays import RAY_CHANNELS
 
 UNKNOWN = 0
+SINUSOIDS = 256
+CONTROL_EVERY = 2
 SlotTable = tuple[tuple[str, tuple[str, ...]], ...]
 
 
@@ -58,104 +66,268 @@ class DitConfig:
         """Tokens along time, height and width."""
         return self.latent_size[0], self.latent_size[1] // self.patch, self.latent_size[2] // self.patch
 
+    @property
+    def controlled_blocks(self) -> range:
+        """The blocks before which control is added."""
+        return range(0, self.depth, CONTROL_EVERY)
+
+
+@dataclass(frozen=True, eq=False)
+class Condition:
+    """What the network is told about B clips besides their noisy latents.
+
+    Attributes:
+        slots: value index + 1 of each slot, UNKNOWN where nothing is said, (B, S).
+        rays: from `model.rays.plucker_rays`, (B, 12, t, h, w).
+        control: from `model.control.control_features`, (B, 64, t, h, w); None where no clip has control.
+        control_kind: CONTROL_NONE, CONTROL_ROOM or CONTROL_OBJECTS of each clip, (B,); where it is CONTROL_NONE, its
+            row of `control` is not looked at.
+        starts: true where the first latent frame is that of a clip's first frame (one frame, not a group), (B,).
+    """
+
+    slots: Int64[Tensor, "B S"]
+    rays: Float[Tensor, "B 12 t h w"]
+    control: Float[Tensor, "B 64 t h w"] | None
+    control_kind: Int64[Tensor, " B"]
+    starts: Bool[Tensor, " B"]
+
+    @staticmethod
+    def plain(slots: Int64[Tensor, "B S"], rays: Float[Tensor, "B 12 t h w"]) -> Condition:
+        """Slots and cameras of whole clips, without control."""
+        count, device = len(slots), slots.device
+        kinds = torch.full((count,), CONTROL_NONE, dtype=torch.int64, device=device)
+        return Condition(slots, rays, None, kinds, torch.ones(count, dtype=torch.bool, device=device))
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def to(self, device: torch.device | str) -> Condition:
+        """The same on `device`."""
+        control = None if self.control is None else self.control.to(device)
+        kinds, starts = self.control_kind.to(device), self.starts.to(device)
+        return Condition(self.slots.to(device), self.rays.to(device), control, kinds, starts)
+
+    def rows(self, index: slice | Tensor) -> Condition:
+        """The condition of some of the clips."""
+        control = None if self.control is None else self.control[index]
+        return Condition(
+            self.slots[index], self.rays[index], control, self.control_kind[index], self.starts[index]
+        )
+
+    def without_slots(self) -> Condition:
+        """Nothing said, the same cameras and control: guidance's other branch."""
+        silent = torch.full_like(self.slots, UNKNOWN)
+        return Condition(silent, self.rays, self.control, self.control_kind, self.starts)
+
+    def joined(self, other: Condition) -> Condition:
+        """The clips of both, one after the other.
+
+        Raises:
+            InvalidSpec: only one of them has control.
+        """
+        if (self.control is None) != (other.control is None):
+            raise InvalidSpec("conditions to join must both have control or both have none")
+        control = None if self.control is None or other.control is None else torch.cat([self.control, other.control])
+        return Condition(
+            torch.cat([self.slots, other.slots]),
+            torch.cat([self.rays, other.rays]),
+            control,
+            torch.cat([self.control_kind, other.control_kind]),
+            torch.cat([self.starts, other.starts]),
+        )
+
+
+class TypedLinear(nn.Linear):
+    """`nn.Linear` with float32 weights that computes in the type of its input."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """The layer's output in the type of `inputs`."""
+        return functional.linear(inputs, self.weight.to(inputs.dtype), self.bias.to(inputs.dtype))
+
 
 class Block(nn.Module):
-    """Attention and MLP, each scaled, shifted and gated by the condition; the identity before training."""
+    """Self- and cross-attention side by side, then an MLP; each modulated per frame, the identity before training."""
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
-        self.qkv = nn.Linear(width, 3 * width)
-        self.query_norm = nn.RMSNorm(width // heads, eps=1e-6)
-        self.key_norm = nn.RMSNorm(width // heads, eps=1e-6)
-        self.attention_out = nn.Linear(width, width)
-        self.expand = nn.Linear(width, 4 * width)
-        self.contract = nn.Linear(4 * width, width)
-        self.modulation = nn.Linear(width, 6 * width)
+        self.qkv = TypedLinear(width, 4 * width)
+        self.query_scale = nn.Parameter(torch.ones(2, heads))
+        self.attention_out = TypedLinear(2 * width, width)
+        self.expand = TypedLinear(width, 4 * width)
+        self.contract = TypedLinear(4 * width, width)
+        self.modulation = TypedLinear(width, 6 * width)
         nn.init.zeros_(self.modulation.weight)
         nn.init.zeros_(self.modulation.bias)
 
     def forward(
         self,
-        tokens: Float[Tensor, "B N D"],
-        condition: Float[Tensor, "B D"],
-        turns: tuple[Float[Tensor, "N d"], Float[Tensor, "N d"]],
-    ) -> Float[Tensor, "B N D"]:
-        """Tokens of the same shape; `turns` are cosine and sine of the rotary angles."""
-        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = self.modulation(condition)[:, None].chunk(6, dim=-1)
-        tokens = tokens + gate_a * self._attend(_normed(tokens) * (1 + scale_a) + shift_a, turns)
-        hidden = functional.gelu(self.expand(_normed(tokens) * (1 + scale_m) + shift_m), approximate="tanh")
-        added: Tensor = gate_m * self.contract(hidden)
-        return tokens + added
+        tokens: Float[Tensor, "B t s D"],
+        condition: Float[Tensor, "B t D"],
+        slots: tuple[Float[Tensor, "B H S d"], Float[Tensor, "B H S d"]],
+        turns: Tensor,
+    ) -> Float[Tensor, "B t s D"]:
+        """Tokens of the same shape.
 
-    def _attend(self, tokens: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
-        batch, count, width = tokens.shape
-        qkv = self.qkv(tokens).view(batch, count, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
-        query, key, value = qkv.unbind(0)
-        query, key = _rotate(self.query_norm(query), turns), _rotate(self.key_norm(key), turns)
-        mixed = functional.scaled_dot_product_attention(query, key, value)
-        return self.attention_out(mixed.transpose(1, 2).reshape(batch, count, width))  # type: ignore[no-any-return]
+        Args:
+            tokens: of t latent frames.
+            condition: of each latent frame; its type is that of all products.
+            slots: keys and values of the slot tokens.
+            turns: complex rotary factors, (t * s, 1, d / 2).
+        """
+        kind = condition.dtype
+        modulation = self.modulation(condition).to(tokens.dtype).unsqueeze(2)
+        shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.chunk(6, dim=-1)
+        attended = self._attend(modulated_norm(tokens, shift_a, scale_a, kind), slots, turns)
+        tokens = gated_add(tokens, gate_a, attended)
+        hidden = squared_relu(self.expand(modulated_norm(tokens, shift_m, scale_m, kind)))
+        return gated_add(tokens, gate_m, self.contract(hidden))
+
+    def _attend(self, tokens: Tensor, slots: tuple[Tensor, Tensor], turns: Tensor) -> Tensor:
+        batch, time, space, width = tokens.shape
+        count, kind = time * space, tokens.dtype
+        asked = self.qkv(tokens).view(batch, count, 4, self.heads, width // self.heads)
+        query, key, value, slot_query = asked.unbind(2)
+        query, key = turned_unit(query, turns, kind), turned_unit(key, turns, kind)
+        slot_query = turned_unit(slot_query, None, kind)
+        mixed = torch.cat(
+            [
+                _answers(query, key, value.transpose(1, 2), self.query_scale[0]),
+                _answers(slot_query, *slots, self.query_scale[1]),
+            ],
+            dim=1,
+        )
+        return self.attention_out(mixed.transpose(1, 2).reshape(batch, time, space, 2 * width))  # type: ignore[no-any-return]
+
+
+def _answers(query: Tensor, key: Tensor, value: Tensor, scale: Tensor) -> Tensor:
+    """Attention (B, H, N, d) with a learned temperature per head; weights are summed in float32."""
+    scaled = key * (scale * key.shape[-1] ** -0.5).view(-1, 1, 1).to(key.dtype)
+    weights = (query @ scaled.transpose(-1, -2)).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
+    return weights.to(value.dtype) @ value
 
 
 class Dit(nn.Module):
-    """Velocity of noisy latents under slots and cameras (see `model/interpolant.py` for its meaning)."""
+    """Velocity of noisy latents under slots, cameras and control (see `model/interpolant.py` for its meaning)."""
 
-    turn_cos: Tensor
-    turn_sin: Tensor
+    turns: Tensor
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
         self.config = config
+        self.rough = False
         width, area = config.width, config.patch**2
-        self.embed_latents = nn.Linear(config.latent_channels * area, width)
-        self.embed_rays = nn.Linear(RAY_CHANNELS * area, width)
+        self.embed_latents = TypedLinear(config.latent_channels * area, width)
+        self.embed_rays = TypedLinear(RAY_CHANNELS * area, width)
         self.embed_slots = nn.ModuleList(nn.Embedding(len(values) + 1, width) for _, values in config.slots)
         self.embed_slot_condition = nn.Linear(width, width)
-        self.embed_sigma = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
+        self.embed_sigma = _sigma_embedding(width)
+        self.embed_interval = _sigma_embedding(width)
+        self.embed_control_kind = nn.Embedding(CONTROL_KINDS, width)
+        self.embed_start = nn.Embedding(2, width)
+        self.slot_keys_values = TypedLinear(width, config.depth * 2 * width)
+        self.control = nn.Sequential(
+            TypedLinear(CONTROL_CHANNELS * area, width), nn.SiLU(), TypedLinear(width, width), nn.SiLU()
+        )
+        self.control_out = nn.ModuleList(TypedLinear(width, width) for _ in config.controlled_blocks)
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
-        self.final_modulation = nn.Linear(width, 2 * width)
-        self.final = nn.Linear(width, config.latent_channels * area)
-        for layer in (self.final_modulation, self.final):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
-        for table in self.embed_slots:
+        self.final_modulation = TypedLinear(width, 2 * width)
+        self.final = TypedLinear(width, config.latent_channels * area)
+        last_of_interval = self.embed_interval[2]
+        for layer in (self.final_modulation, self.final, last_of_interval, *self.control_out):
+            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+        for table in (*self.embed_slots, self.embed_control_kind, self.embed_start):
             nn.init.normal_(table.weight, std=0.5)  # type: ignore[arg-type]
-        cosine, sine = _rotary_turns(config)
-        self.register_buffer("turn_cos", cosine, persistent=False)
-        self.register_buffer("turn_sin", sine, persistent=False)
+        self.register_buffer("turns", _rotary_turns(config), persistent=False)
 
     def forward(
         self,
         latents: Float[Tensor, "B C t h w"],
-        sigmas: Float[Tensor, " B"],
-        slots: Int64[Tensor, "B S"],
-        rays: Float[Tensor, "B 12 t h w"],
+        sigmas: Float[Tensor, " B"] | Float[Tensor, "B t"],
+        condition: Condition,
+        sigma_next: Float[Tensor, " B"] | Float[Tensor, "B t"] | None = None,
     ) -> Float[Tensor, "B C t h w"]:
-        """Predicted velocity (B, C, t, h, w).
+        """Predicted mean velocity (B, C, t, h, w) on the way from `sigmas` to `sigma_next`.
 
         Args:
             latents: noisy whitened latents.
-            sigmas: noise level of each sample, 0 is data and 1 is noise.
-            slots: value index + 1 of each slot, UNKNOWN where nothing is said.
-            rays: from `model.rays.plucker_rays`.
+            sigmas: noise level of each sample or of each latent frame, 0 is data and 1 is noise. A frame at 0 is
+                given: it is what the others go on from.
+            condition: slots, cameras, control.
+            sigma_next: not above `sigmas`; None or equal to them is the velocity at `sigmas`.
         """
-        said = torch.stack([table(slots[:, i]) for i, table in enumerate(self.embed_slots)], dim=1)
-        condition = self.embed_sigma(_sinusoid(sigmas)) + self.embed_slot_condition(said.mean(1) * said.shape[1] ** 0.5)
-        condition = functional.silu(condition)
-        video = self.embed_latents(self._tokens(latents)) + self.embed_rays(self._tokens(rays))
-        tokens = torch.cat([video, said], dim=1)
-        for block in self.blocks:
-            tokens = block(tokens, condition, (self.turn_cos, self.turn_sin))
-        shift, scale = self.final_modulation(condition)[:, None].chunk(2, dim=-1)
-        return self._untokens(self.final(_normed(tokens[:, : video.shape[1]]) * (1 + scale) + shift))
+        kind = self._products()
+        said = torch.stack([table(condition.slots[:, i]) for i, table in enumerate(self.embed_slots)], dim=1)
+        told = self._frame_condition(sigmas, sigma_next, said, condition).to(kind)
+        tokens = self.embed_latents(self._tokens(latents, kind)) + self.embed_rays(self._tokens(condition.rays, kind))
+        tokens = tokens.to(latents.dtype)
+        slots = self._slot_keys_values(said.to(kind))
+        control = self._control(condition, kind)
+        for index, block in enumerate(self.blocks):
+            if index in control:
+                tokens = tokens + control[index]
+            tokens = block(tokens, told, slots[index], self.turns)
+        shift, scale = self.final_modulation(told).to(tokens.dtype).unsqueeze(2).chunk(2, dim=-1)
+        return self._untokens(self.final(modulated_norm(tokens, shift, scale, kind)).to(latents.dtype))
 
-    def _tokens(self, grid: Float[Tensor, "B K t h w"]) -> Float[Tensor, "B N P"]:
+    @contextmanager
+    def rough_products(self) -> Iterator[None]:
+        """Inside, products are taken as in training (bfloat16 where that is faster) though nothing is trained."""
+        self.rough = True
+        try:
+            yield
+        finally:
+            self.rough = False
+
+    def _products(self) -> torch.dtype:
+        weight = self.final.weight
+        fast = self.rough or (self.training and torch.is_grad_enabled())
+        if fast and weight.device.type == "cpu" and weight.dtype == torch.float32 and trains_in_bfloat16():
+            return torch.bfloat16
+        return weight.dtype
+
+    def _frame_condition(
+        self, sigmas: Tensor, sigma_next: Tensor | None, said: Tensor, condition: Condition
+    ) -> Float[Tensor, "B t D"]:
+        frames = self.config.latent_size[0]
+        levels = _per_frame(sigmas, frames)
+        length = torch.zeros_like(levels) if sigma_next is None else levels - _per_frame(sigma_next, frames)
+        of_clip = self.embed_slot_condition(said.mean(1) * said.shape[1] ** 0.5)
+        of_clip = of_clip + self.embed_control_kind(condition.control_kind)
+        told = self.embed_sigma(_sinusoid(levels)) + self.embed_interval(_sinusoid(length)) + of_clip.unsqueeze(1)
+        first = told[:, :1] + self.embed_start(condition.starts.long()).unsqueeze(1)
+        return functional.silu(torch.cat([first, told[:, 1:]], dim=1))
+
+    def _slot_keys_values(self, said: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Keys and values (B, H, S, d) for every block; they know nothing of sigma."""
+        batch, count, width = said.shape
+        heads = self.config.heads
+        answers = self.slot_keys_values(said).view(batch, count, -1, 2, heads, width // heads)
+        return [
+            (turned_unit(answers[:, :, i, 0], None, said.dtype), answers[:, :, i, 1].transpose(1, 2))
+            for i in range(self.config.depth)
+        ]
+
+    def _control(self, condition: Condition, kind: torch.dtype) -> dict[int, Tensor]:
+        """What is added to the tokens before a block, (B, t, s, D), by the block's index; nothing without control."""
+        if condition.control is None:
+            return {}
+        hidden = self.control(self._tokens(condition.control, kind))
+        has = (condition.control_kind != CONTROL_NONE).view(-1, 1, 1, 1)
+        blocks = self.config.controlled_blocks
+        return {
+            index: layer(hidden).masked_fill(~has, 0.0)
+            for index, layer in zip(blocks, self.control_out, strict=True)
+        }
+
+    def _tokens(self, grid: Float[Tensor, "B K t h w"], kind: torch.dtype) -> Float[Tensor, "B t s P"]:
         batch, channels = grid.shape[:2]
         (time, rows, columns), side = self.config.token_grid, self.config.patch
-        cells = grid.reshape(batch, channels, time, rows, side, columns, side)
-        return cells.permute(0, 2, 3, 5, 1, 4, 6).reshape(batch, time * rows * columns, -1)
+        cells = grid.to(kind).reshape(batch, channels, time, rows, side, columns, side)
+        return cells.permute(0, 2, 3, 5, 1, 4, 6).reshape(batch, time, rows * columns, -1)
 
-    def _untokens(self, tokens: Float[Tensor, "B N P"]) -> Float[Tensor, "B C t h w"]:
+    def _untokens(self, tokens: Float[Tensor, "B t s P"]) -> Float[Tensor, "B C t h w"]:
         (time, rows, columns), side = self.config.token_grid, self.config.patch
         cells = tokens.reshape(len(tokens), time, rows, columns, -1, side, side).permute(0, 4, 1, 2, 5, 3, 6)
         return cells.reshape(len(tokens), -1, *self.config.latent_size)
@@ -167,24 +339,23 @@ def slot_indices(slots: SlotTable, values: dict[str, str | None]) -> Int64[Tenso
     return torch.tensor(row, dtype=torch.int64)
 
 
-def _normed(tokens: Tensor) -> Tensor:
-    return functional.layer_norm(tokens, tokens.shape[-1:], eps=1e-6)
+def _sigma_embedding(width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(SINUSOIDS, width), nn.SiLU(), nn.Linear(width, width))
 
 
-def _sinusoid(sigmas: Float[Tensor, " B"]) -> Float[Tensor, "B 256"]:
-    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(128, device=sigmas.device) / 128)
-    angles = 1_000.0 * sigmas[:, None] * frequencies
+def _per_frame(levels: Tensor, frames: int) -> Float[Tensor, "B t"]:
+    return levels if levels.ndim == 2 else levels.unsqueeze(1).expand(-1, frames)
+
+
+def _sinusoid(levels: Float[Tensor, "B t"]) -> Float[Tensor, "B t 256"]:
+    half = SINUSOIDS // 2
+    frequencies = torch.exp(-math.log(10_000.0) * torch.arange(half, device=levels.device) / half)
+    angles = 1_000.0 * levels.unsqueeze(-1) * frequencies.to(levels.dtype)
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-def _rotate(vectors: Float[Tensor, "B H N d"], turns: tuple[Tensor, Tensor]) -> Float[Tensor, "B H N d"]:
-    cosine, sine = turns
-    left, right = vectors.chunk(2, dim=-1)
-    return vectors * cosine + torch.cat([-right, left], dim=-1) * sine
-
-
-def _rotary_turns(config: DitConfig) -> tuple[Tensor, Tensor]:
-    """Cosine and sine (N + S, d): pairs are shared out among time, height, width; slot tokens do not turn."""
+def _rotary_turns(config: DitConfig) -> Tensor:
+    """Unit complex numbers (N, 1, d/2), by which pairs of numbers turn; pairs are shared out among time, height, width."""
     pairs = config.width // config.heads // 2
     of_time = pairs // 4
     of_rows = (pairs - of_time) // 2
@@ -194,7 +365,5 @@ def _rotary_turns(config: DitConfig) -> tuple[Tensor, Tensor]:
         axis.reshape(-1, 1) * math.pi / 2 * 100.0 ** (-torch.arange(share, dtype=torch.float32) / share)
         for axis, share in zip(axes, shares, strict=True)
     ]
-    grid = torch.cat(angles, dim=-1)
-    grid = torch.cat([grid, torch.zeros(len(config.slots), pairs)])
-    grid = torch.cat([grid, grid], dim=-1)
-    return grid.cos(), grid.sin()
+    grid = torch.cat(angles, dim=-1).unsqueeze(1)
+    return torch.polar(torch.ones_like(grid), grid)
