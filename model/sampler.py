@@ -1,25 +1,36 @@
-"""Solvers of the probability-flow equation dx/dsigma = velocity(x, sigma), from noise to data.
+"""Solvers from noise to data: of the equation dx/dsigma = velocity, of its SDEs, and of a few-step flow map.
 
 A sampler knows a velocity, a state and a grid of sigmas; architecture, conditions and guidance are the velocity's
-business (`model/guidance.py`).
+business (`model/guidance.py`). A grid is (K,) for everything alike, or (K, B, t) with a sigma for each latent frame
+(`frame_grid`): a frame whose sigma stays 0 is given and never changes. Every sampler may be called for a slice of a
+grid and goes on from there bit for bit (test_a_broken_run_equals_an_unbroken_one).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
+from model.diffusion import Diffusion
 from model.errors import InvalidSpec
+from model.interpolant import LINEAR, Path, score_from_velocity, spread_sigmas
 
 Velocity = Callable[[Tensor, Tensor], Tensor]
-"""(x of shape (B, ...), sigmas of shape (B,)) to dx/dsigma of the shape of x."""
+"""(x of shape (B, ...), sigmas of shape (B,) or (B, t)) to dx/dsigma of the shape of x."""
+
+FlowMap = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""(x, sigmas, sigmas to arrive at, both (B,) or (B, t)) to the mean velocity between them, of the shape of x."""
 
 OnStep = Callable[[int, Tensor], None]
 """Called after each step with the steps done so far and the new state."""
+
+DECAY_LIMIT = 1.0
+"""The most that one Heun step of the SDE may contract in its Langevin part; beyond it the step would not be stable."""
 
 
 def sigma_grid(steps: int, shift: float) -> Float[Tensor, " steps+1"]:
@@ -34,34 +45,139 @@ def sigma_grid(steps: int, shift: float) -> Float[Tensor, " steps+1"]:
     return (shift * even / (1.0 + (shift - 1.0) * even)).float()
 
 
+def frame_grid(sigmas: Float[Tensor, " K"], given: Bool[Tensor, "B t"]) -> Float[Tensor, "K B t"]:
+    """The grid for latent frames of which some are given (clean, sigma 0 from beginning to end)."""
+    return torch.where(given[None], 0.0, sigmas[:, None, None])
+
+
+def seeded_noise(seeds: list[int], shape: tuple[int, ...]) -> Float[Tensor, "B *shape"]:
+    """Standard normal noise (B, *shape), each sample from its own seed, so that a batch equals single runs."""
+    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+
+
+def step_noise(seeds: list[int], step: int, shape: tuple[int, ...]) -> Float[Tensor, "B *shape"]:
+    """Noise of step `step` (from 0): like `seeded_noise`, but of (seed, step), so that a run may stop anywhere."""
+    mixed = [np.random.SeedSequence([seed % 2**64, step]).generate_state(1, np.uint64).item() for seed in seeds]
+    return seeded_noise(mixed, shape)
+
+
 def sample_euler(
-    velocity: Velocity, state: Float[Tensor, "B *rest"], sigmas: Float[Tensor, " K"], on_step: OnStep | None = None
+    velocity: Velocity, state: Float[Tensor, "B *rest"], sigmas: Float[Tensor, "K *Bt"], on_step: OnStep | None = None
 ) -> Float[Tensor, "B *rest"]:
     """The state at sigmas[-1], by first-order steps from `state` at sigmas[0]; K - 1 velocity calls."""
-    for step, (here, there) in enumerate(_intervals(sigmas)):
-        state = state + (there - here) * velocity(state, here.expand(len(state)))
+    for step, (here, there) in enumerate(_intervals(sigmas, state)):
+        state = state + spread_sigmas(there - here, state) * velocity(state, here)
         if on_step is not None:
             on_step(step + 1, state)
     return state
 
 
 def sample_heun(
-    velocity: Velocity, state: Float[Tensor, "B *rest"], sigmas: Float[Tensor, " K"], on_step: OnStep | None = None
+    velocity: Velocity, state: Float[Tensor, "B *rest"], sigmas: Float[Tensor, "K *Bt"], on_step: OnStep | None = None
 ) -> Float[Tensor, "B *rest"]:
     """The state at sigmas[-1], by second-order steps (trapezoid after an Euler guess); 2 (K - 1) velocity calls."""
-    for step, (here, there) in enumerate(_intervals(sigmas)):
-        slope = velocity(state, here.expand(len(state)))
-        guess = state + (there - here) * slope
-        state = state + (there - here) * 0.5 * (slope + velocity(guess, there.expand(len(state))))
+    for step, (here, there) in enumerate(_intervals(sigmas, state)):
+        stride = spread_sigmas(there - here, state)
+        slope = velocity(state, here)
+        guess = state + stride * slope
+        state = state + stride * 0.5 * (slope + velocity(guess, there))
         if on_step is not None:
             on_step(step + 1, state)
     return state
 
 
-def _intervals(sigmas: Tensor) -> list[tuple[Tensor, Tensor]]:
-    return list(pairwise(sigmas))
+def sample_map(
+    flow_map: FlowMap, state: Float[Tensor, "B *rest"], sigmas: Float[Tensor, "K *Bt"], on_step: OnStep | None = None
+) -> Float[Tensor, "B *rest"]:
+    """The state at sigmas[-1], by jumps along mean velocities (arXiv 2505.13447); K - 1 calls."""
+    for step, (here, there) in enumerate(_intervals(sigmas, state)):
+        state = state + spread_sigmas(there - here, state) * flow_map(state, here, there)
+        if on_step is not None:
+            on_step(step + 1, state)
+    return state
 
 
-def seeded_noise(seeds: list[int], shape: tuple[int, ...]) -> Float[Tensor, "B *shape"]:
-    """Standard normal noise (B, *shape), each sample from its own seed, so that a batch equals single runs."""
-    return torch.stack([torch.randn(shape, generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+def sample_sde(
+    velocity: Velocity,
+    state: Float[Tensor, "B *rest"],
+    sigmas: Float[Tensor, "K *Bt"],
+    diffusion: Diffusion,
+    seeds: list[int],
+    path: Path = LINEAR,
+    first_step: int = 0,
+    on_step: OnStep | None = None,
+) -> Float[Tensor, "B *rest"]:
+    """The state at sigmas[-1], by Euler-Maruyama steps with w = diffusion(sigma); K - 1 velocity calls.
+
+    The part that w adds (score and noise: a Langevin walk at fixed sigma) takes the decay that it would have towards
+    the predicted data, exp(-w dsigma / (2 noise_scale^2)), instead of its first-order term. Where w dsigma is small the
+    two are one; where it is large, or w infinite at an end, the walk stays stable. The last step, into sigma 0, is the
+    ODE's: fresh noise would stay in the picture. With w = 0 every step is `sample_euler`'s, bit for bit.
+
+    Args:
+        seeds: one for each sample; the noise of step k is that of (seed, k).
+        first_step: the number of sigmas[0] in the whole grid, where `sigmas` is a slice.
+    """
+    for step, (here, there) in enumerate(_intervals(sigmas, state), first_step):
+        slope = velocity(state, here)
+        power = path.noise_scale(here) ** 2
+        decay = _decay(diffusion, here, here - there, there, path)
+        share, spread = power * -torch.expm1(-decay), (power * -torch.expm1(-2.0 * decay)).sqrt()
+        walk = spread_sigmas(share, state) * score_from_velocity(state, slope, here, path)
+        noise = step_noise(seeds, step, tuple(state.shape[1:])).to(state)
+        drift = spread_sigmas(there - here, state) * slope
+        state = state + drift + (walk + spread_sigmas(spread, state) * noise)
+        if on_step is not None:
+            on_step(step + 1, state)
+    return state
+
+
+def sample_sde_heun(
+    velocity: Velocity,
+    state: Float[Tensor, "B *rest"],
+    sigmas: Float[Tensor, "K *Bt"],
+    diffusion: Diffusion,
+    seeds: list[int],
+    path: Path = LINEAR,
+    first_step: int = 0,
+    on_step: OnStep | None = None,
+) -> Float[Tensor, "B *rest"]:
+    """The state at sigmas[-1], by stochastic Heun steps (second order in the moments); 2 (K - 1) velocity calls.
+
+    Drift and power of the noise are trapezoids of both ends, the guess at the far end holds the same noise. Arguments
+    and last step are `sample_sde`'s; a step's walk is held to `DECAY_LIMIT`. With w = 0 it is `sample_heun`.
+    """
+    for step, (here, there) in enumerate(_intervals(sigmas, state), first_step):
+        stride = spread_sigmas(there - here, state)
+        noise = step_noise(seeds, step, tuple(state.shape[1:])).to(state)
+        near, far = (
+            path.noise_scale(level) ** 2 * _decay(diffusion, level, here - there, there, path).clamp(max=DECAY_LIMIT)
+            for level in (here, there)
+        )
+        slope = velocity(state, here)
+        walk = spread_sigmas(near, state) * score_from_velocity(state, slope, here, path)
+        guess = state + stride * slope + (walk + spread_sigmas((2.0 * near).sqrt(), state) * noise)
+        slope_there = velocity(guess, there)
+        walk_there = spread_sigmas(far, state) * score_from_velocity(guess, slope_there, there, path)
+        drift = stride * 0.5 * (slope + slope_there)
+        state = state + drift + (0.5 * (walk + walk_there) + spread_sigmas((near + far).sqrt(), state) * noise)
+        if on_step is not None:
+            on_step(step + 1, state)
+    return state
+
+
+def _decay(diffusion: Diffusion, level: Tensor, stride: Tensor, there: Tensor, path: Path) -> Tensor:
+    """How far the walk of one step goes towards the predicted data, w stride / (2 noise_scale^2); 0 where it may not.
+
+    It may not in a frame that is given or that reaches sigma 0.
+    """
+    power = path.noise_scale(level) ** 2
+    walks = (stride > 0) & (there > 0)
+    return torch.where(walks, 0.5 * diffusion(level) * stride / torch.where(walks, power, 1.0), 0.0)
+
+
+def _intervals(sigmas: Tensor, state: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Each step's two ends, (B,) or (B, t)."""
+    if sigmas.ndim == 1:
+        sigmas = sigmas[:, None].expand(-1, len(state))
+    yield from pairwise(sigmas)
