@@ -102,3 +102,38 @@ UNITY_RUF = FrameAxes("RUF", ((1, 0, 0), (0, -1, 0), (0, 0, 1)))
 
 UNREAL_FRU = FrameAxes("FRU cm", ((0, 0, 1), (1, 0, 0), (0, -1, 0)), units_per_m=100.0)
 """Unreal: left-handed, z up, centimetres."""
+
+_DIRECTIONS: dict[str, Row] = {
+    "R": (1, 0, 0),
+    "L": (-1, 0, 0),
+    "D": (0, 1, 0),
+    "U": (0, -1, 0),
+    "F": (0, 0, 1),
+    "B": (0, 0, -1),
+}
+
+
+def axes_named(letters: str, units_per_m: float = 1.0) -> FrameAxes:
+    """The system whose x, y and z point where three letters of R L U D F B say, such as RUB.
+
+    Raises:
+        ValueError: not three letters, one of each pair R/L, U/D, F/B; or the unit is not positive and finite.
+    """
+    if len(letters) != 3 or any(letter not in _DIRECTIONS for letter in letters):
+        raise ValueError(f"axes must be three letters of R L U D F B, such as RUB, got {letters!r}")
+    x, y, z = (_DIRECTIONS[letter] for letter in letters)
+    if np.abs(np.array([x, y, z])).sum(axis=0).max() > 1:
+        raise ValueError(f"axes must have one letter of each pair R/L, U/D and F/B, got {letters!r}")
+    return FrameAxes(letters, (x, y, z), units_per_m)
+
+
+def poses_from(poses: Float[np.ndarray, "*N 4 4"], world: FrameAxes, local: FrameAxes) -> Float[np.ndarray, "*N 4 4"]:
+    """Local-to-world transforms of a file, with the world side and the local side each in axes of its own, both in RDF.
+
+    Returns transforms from RDF local axes to an RDF world in metres. Where `world` and `local` are of different
+    handedness the file's rotations are mirrors (determinant -1) and the returned ones are proper.
+    """
+    converted = np.array(poses, dtype=np.float64)
+    converted[..., :3, :3] = world.matrix.T @ converted[..., :3, :3] @ local.matrix
+    converted[..., :3, 3] = world.inverse.points(converted[..., :3, 3])
+    return converted
