@@ -122,7 +122,8 @@ def _matrices(name: str, rows: list[Matrix4], frames: int) -> np.ndarray:
         transposed = np.abs(matrices[:, :3, 3]).max() < 1e-12
         hint = "the matrices are transposed: write them row by row" if transposed else "write rigid 4x4 transforms"
         raise InvalidCameras(
-            f"{CAMERAS_FILE}: {name}: the last row of frame {bad[0]} is {last[bad[0]].tolist()}, expected 0 0 0 1; {hint}"
+            f"{CAMERAS_FILE}: {name}: the last row of frame {bad[0]} is {last[bad[0]].tolist()}, "
+            f"expected 0 0 0 1; {hint}"
         )
     flat = np.flatnonzero(np.abs(np.linalg.det(matrices[:, :3, :3])) < 1e-6)
     if len(flat):
@@ -137,8 +138,8 @@ def _intrinsics(file: CamerasFile, frames: int, size: tuple[int, int]) -> np.nda
         bad = np.flatnonzero(~_is_pinhole(Ks))
         if len(bad):
             raise InvalidCameras(
-                f"{CAMERAS_FILE}: K: frame {bad[0]} holds {Ks[bad[0]].tolist()}, expected fx 0 cx / 0 fy cy / 0 0 1 in pixels "
-                f"with fx and fy above 0 (no skew)"
+                f"{CAMERAS_FILE}: K: frame {bad[0]} holds {Ks[bad[0]].tolist()}, expected fx 0 cx / 0 fy cy / 0 0 1 "
+                f"in pixels with fx and fy above 0 (no skew)"
             )
         return Ks
     width, height = size

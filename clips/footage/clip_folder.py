@@ -56,7 +56,7 @@ class SkippedClip:
 
 
 class ClipFolder:
-    """A data set on disk: `names()`, `read(name)`, `read_all()`, and `write(name, footage)` for one that was created."""
+    """A data set on disk: `names()`, `read(name)`, `read_all()`, and, once created, `write(name, footage)`."""
 
     def __init__(self, folder: Path, info: DatasetFile) -> None:
         self.folder, self.info = folder, info
@@ -92,7 +92,8 @@ class ClipFolder:
                 field = differing[0]
                 got, wanted = getattr(there, field), getattr(info, field)
                 raise InvalidClip(
-                    f"{folder}: holds another data set: {field} is {got!r} there and {wanted!r} here; name another folder"
+                    f"{folder}: holds another data set: {field} is {got!r} there and {wanted!r} here; "
+                    f"name another folder"
                 )
         else:
             with replacing(folder / DATASET_FILE) as partial:

@@ -61,9 +61,9 @@ def check_path(cameras: Cameras, times: np.ndarray, limits: Limits) -> None:
     if len(jumps):
         at = int(jumps[0])
         raise InvalidCameras(
-            f"{CAMERAS_FILE}: the camera jumps {steps_m[at]:.2f} m and {turns_deg[at]:.0f} degrees between frames {at} and "
-            f"{at + 1} ({gaps_s[at]:.3g} s; limits.max_speed_m_s {limits.max_speed_m_s:g}, limits.max_turn_deg_s "
-            f"{limits.max_turn_deg_s:g}); cut the clip there, or correct units_per_m or fps"
+            f"{CAMERAS_FILE}: the camera jumps {steps_m[at]:.2f} m and {turns_deg[at]:.0f} degrees between frames "
+            f"{at} and {at + 1} ({gaps_s[at]:.3g} s; limits.max_speed_m_s {limits.max_speed_m_s:g}, "
+            f"limits.max_turn_deg_s {limits.max_turn_deg_s:g}); cut the clip there, or correct units_per_m or fps"
         )
 
 
@@ -75,7 +75,7 @@ def turned_deg(cameras: Cameras) -> np.ndarray:
 
 
 def our_depth(values: np.ndarray, convention: DepthConvention, cameras: Cameras) -> np.ndarray:
-    """Planar depth (T, H, W) in metres, float32, of raw numbers; what `far_m` does not cover stays as wrong as it was."""
+    """Planar depth (T, H, W) in metres, float32, of a file's numbers; NaN and the like stay for `check_depth`."""
     depth = values / convention.units_per_m
     if convention.far_m is not None:
         far = (depth > convention.far_m) | ((depth == 0.0) & convention.zero_is_far)
@@ -108,14 +108,15 @@ def _check_rigid(poses: np.ndarray, name: str = "pose") -> None:
     if len(bad):
         scale = np.cbrt(abs(np.linalg.det(rotations[bad[0]])))
         raise InvalidCameras(
-            f"{CAMERAS_FILE}: {name} of frames {bad[:_FRAMES_SHOWN].tolist()} is no rotation (scale {scale:.4g}, off by "
-            f"{off[bad[0]]:.2g}); write rotation and translation without scale or shear"
+            f"{CAMERAS_FILE}: {name} of frames {bad[:_FRAMES_SHOWN].tolist()} is no rotation (scale {scale:.4g}, "
+            f"off by {off[bad[0]]:.2g}); write rotation and translation without scale or shear"
         )
     mirrored = np.flatnonzero(np.linalg.det(rotations) < 0)
     if len(mirrored):
         raise InvalidCameras(
-            f"{CAMERAS_FILE}: {name} of frames {mirrored[:_FRAMES_SHOWN].tolist()} is a mirror in the named axes; correct "
-            f"cameras.world_axes or cameras.camera_axes (Unity's Camera.cameraToWorldMatrix is system unity-camera-matrix)"
+            f"{CAMERAS_FILE}: {name} of frames {mirrored[:_FRAMES_SHOWN].tolist()} is a mirror in the named axes; "
+            f"correct cameras.world_axes or cameras.camera_axes (Unity's Camera.cameraToWorldMatrix is system "
+            f"unity-camera-matrix)"
         )
 
 
@@ -126,8 +127,8 @@ def _under_first_camera(pose: np.ndarray, convention: CameraConvention) -> np.nd
         slope_deg = math.degrees(math.asin(float(np.clip(abs(forward[1]), 0.0, 1.0))))
         if slope_deg > _UPRIGHT_DEG:
             raise InvalidCameras(
-                f"{CAMERAS_FILE}: the first camera looks {slope_deg:.0f} degrees up or down, so origin first_camera finds no "
-                f"heading; give gate_to_world, or correct cameras.world_axes"
+                f"{CAMERAS_FILE}: the first camera looks {slope_deg:.0f} degrees up or down, so origin first_camera "
+                f"finds no heading; give gate_to_world, or correct cameras.world_axes"
             )
         level = np.array([forward[0], 0.0, forward[2]]) / math.hypot(forward[0], forward[2])
         down = np.array([0.0, 1.0, 0.0])

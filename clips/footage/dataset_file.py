@@ -48,6 +48,18 @@ def _axes(value: str) -> str:
     return value
 
 
+def _system(value: str) -> str:
+    if value not in SYSTEMS:
+        raise ValueError(f"expected one of {', '.join(SYSTEMS)}")
+    return value
+
+
+def _pixel_center(value: float) -> float:
+    if value not in (0.0, 0.5):
+        raise ValueError("expected 0.5 (the first pixel's centre lies at 0.5) or 0.0 (it lies at 0)")
+    return value
+
+
 Axes = Annotated[str, AfterValidator(_axes)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 
@@ -59,15 +71,13 @@ class _Strict(BaseModel):
 class CameraConvention(_Strict):
     """In which axes and units cameras.json is; `system` fills in what is not said (SYSTEMS)."""
 
-    system: Literal[
-        "narthex", "unity", "unity-camera-matrix", "unreal", "opengl", "blender", "nerfstudio", "colmap"
-    ] = "narthex"
+    system: Annotated[str, AfterValidator(_system)] = "narthex"
     world_axes: Axes
     camera_axes: Axes
     units_per_m: Positive
     origin: Origin
     eye_height_m: Annotated[float, Field(gt=0.0, le=10.0)] = 1.5
-    pixel_center: Literal[0.5, 0.0] = 0.5
+    pixel_center: Annotated[float, AfterValidator(_pixel_center)] = 0.5
 
     @model_validator(mode="before")
     @classmethod
@@ -124,8 +134,8 @@ class Limits(_Strict):
 class DatasetFile(_Strict):
     """dataset.json. Width and height may be null only where clips differ in size (`narthex data import` fits them)."""
 
-    format: Literal["narthex-clips"] = FORMAT
-    version: Literal[1] = FORMAT_VERSION
+    format: Literal["narthex-clips"] = "narthex-clips"
+    version: Literal[1] = 1
     name: Annotated[str, Field(min_length=1, max_length=200)]
     about: str = ""
     licence: str = ""

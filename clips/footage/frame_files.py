@@ -122,7 +122,7 @@ def save_picture(picture: Image.Image, path: Path) -> None:
 
 def _one_size(paths: list[Path]) -> list[Path]:
     """The same paths, once their headers agree in size: nothing large is decoded before that."""
-    sizes = {}
+    sizes: dict[Size, Path] = {}
     for path in paths:
         try:
             with Image.open(path) as picture:

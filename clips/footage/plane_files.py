@@ -1,4 +1,4 @@
-"""What a clip folder has per pixel besides colour: depth, masks, flow; each in one array file or a numbered sequence."""
+"""What a clip folder has per pixel besides colour: depth, masks, flow; in one array file or a numbered sequence."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def write_depth(folder: Path, name: str, depth: np.ndarray, units_per_m: float, 
     steps = np.round(values)
     if steps.min() < 1 or steps.max() > PNG_LARGEST:
         raise InvalidClip(
-            f"{name}: {depth.min():.4g} to {depth.max():.4g} m do not fit into 16 bits at {units_per_m:g} units a metre; "
-            f"at most {PNG_LARGEST / float(depth.max()):.0f} would fit, or write depth as npz"
+            f"{name}: {depth.min():.4g} to {depth.max():.4g} m do not fit into 16 bits at {units_per_m:g} units a "
+            f"metre; at most {PNG_LARGEST / float(depth.max()):.0f} would fit, or write depth as npz"
         )
     (folder / name).mkdir()
     for index, plane in enumerate(steps.astype(np.uint16)):
@@ -120,7 +120,8 @@ def write_array(folder: Path, name: str, values: np.ndarray) -> None:
         OSError: it cannot be written.
     """
     with (folder / f"{name}.npz").open("wb") as file:
-        np.savez_compressed(file, **{name: values})
+        arrays: dict[str, Any] = {name: values}
+        np.savez_compressed(file, **arrays)
 
 
 def _find(folder: Path, name: str) -> Path | None:
