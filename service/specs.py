@@ -29,4 +29,5 @@ def segment_spec(content: Content, seed: int, quality: Quality, model: ModelInfo
         steps=steps,
         guidance=model.guidance,
         model_revision=model.revision,
+        control=content.control,
     )

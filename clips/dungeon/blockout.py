@@ -18,6 +18,9 @@ from clips.errors import InvalidRoom
 
 MAX_PROXIES = 64
 MAX_KEYS = 4096
+HALF_LIMITS_M = (0.01, 20.0)
+WIDTH_LIMITS_M, HEIGHT_LIMITS_M, DEPTH_LIMITS_M = (2.0, 40.0), (2.4, 20.0), (1.0, 60.0)
+"""Of a room; the least width and height leave room for the doorway."""
 
 
 class ProxyKind(StrEnum):
@@ -52,8 +55,9 @@ class Proxy:
     rotations: Float64[np.ndarray, "K 3 3"]
 
     def __post_init__(self) -> None:
-        if len(self.half_m) != 3 or not all(math.isfinite(h) and 0.01 <= h <= 20.0 for h in self.half_m):
-            raise InvalidRoom(f"graybox: half_m must be three numbers within [0.01, 20], got {self.half_m}")
+        low, high = HALF_LIMITS_M
+        if len(self.half_m) != 3 or not all(math.isfinite(h) and low <= h <= high for h in self.half_m):
+            raise InvalidRoom(f"graybox: half_m must be three numbers within [{low}, {high}], got {self.half_m}")
         keys = len(self.times)
         if not 1 <= keys <= MAX_KEYS or self.centers.shape != (keys, 3) or self.rotations.shape != (keys, 3, 3):
             raise InvalidRoom(
@@ -108,7 +112,7 @@ class Graybox:
     proxies: tuple[Proxy, ...] = ()
 
     def __post_init__(self) -> None:
-        limits = {"width_m": (2.0, 40.0), "height_m": (2.4, 20.0), "depth_m": (1.0, 60.0)}
+        limits = {"width_m": WIDTH_LIMITS_M, "height_m": HEIGHT_LIMITS_M, "depth_m": DEPTH_LIMITS_M}
         for field, (low, high) in limits.items():
             got = getattr(self, field)
             if not math.isfinite(got) or not low <= got <= high:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
+from model.spec_control import Control, ControlKind
 from service.cli.settings_options import AsJson, ConfigFile
 from service.errors import InvalidInput
 from service.ids import GateId
@@ -117,7 +118,7 @@ def pack(
     file: WorldFile,
     out: Annotated[Path, typer.Option("--out", help="The file to write.")],
 ) -> None:
-    """Write placeholder clips into a world, so that it can be put to a server as one file.
+    """Write placeholder and depth clips into a world, so that it can be put to a server as one file.
 
     Examples:
 
@@ -226,7 +227,18 @@ def _content_text(gate: Gate) -> str:
     kind = content.variation.kind.value
     variation = f"pool of {content.variation.pool_size}" if kind == "pool" else kind
     size = f"{content.width_px}x{content.height_px}, {content.duration_s:.2f} s, {qualities}, {variation}"
-    return f'"{content.prompt[:100]}" (seed {content.seed}, {size})'
+    return f'"{content.prompt[:100]}" (seed {content.seed}, {size}, {_control_text(content.control)})'
+
+
+def _control_text(control: Control) -> str:
+    """What steers a content's picture, in words."""
+    if control.graybox is not None:
+        room, count = control.graybox, len(control.graybox.proxies)
+        size = f"{room.width_m:g} x {room.height_m:g} x {room.depth_m:g} m"
+        return f"blockout of {size} with {count} object{'s' * (count != 1)}"
+    if control.depth is not None:
+        return f"depth clip of {len(control.depth)} frames"
+    return "layout sampled from the prompt" if control.kind is ControlKind.LAYOUT else "steered by the prompt alone"
 
 
 def _words(requirement: Requirement, nested: bool = False) -> str:
@@ -264,6 +276,12 @@ def _world_json(world: World, forecasts: Mapping[GateId, GateForecast]) -> dict[
     return {**head, "chains": chains, "gates": gates}
 
 
+def _control_json(control: Control) -> dict[str, Any]:
+    graybox = {"graybox": control.graybox.to_json()} if control.graybox is not None else {}
+    depth = {"depth_shape": list(control.depth.shape)} if control.depth is not None else {}
+    return {"kind": str(control.kind), **graybox, **depth}
+
+
 def _gate_json(gate: Gate, forecast: GateForecast) -> dict[str, Any]:
     content = gate.content
     return {
@@ -280,6 +298,7 @@ def _gate_json(gate: Gate, forecast: GateForecast) -> dict[str, Any]:
             "size": [content.width_px, content.height_px],
             "qualities": [quality.name.lower() for quality in content.qualities],
             "own_placeholder": content.placeholder is not None,
+            "control": _control_json(content.control),
         },
         "forecast": {
             "p50_s": round(forecast.p50_s, 3),

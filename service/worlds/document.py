@@ -11,8 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StringConstraints,
@@ -26,6 +24,8 @@ from clips.camera_path import CameraPath, PathKind
 from clips.errors import InvalidCameras
 from model.spec import MAX_PROMPT_CHARACTERS, SEED_LIMIT
 from service.worlds import limits
+from service.worlds.graybox import GrayboxPart
+from service.worlds.part import Part
 
 
 def _printable(value: str) -> str:
@@ -60,12 +60,6 @@ PlaceholderText = Annotated[
     Field(description="mist, a clip file (.npz) beside the world, or `base64:` and such a file's bytes."),
 ]
 _Value = TypeVar("_Value")
-
-
-class Part(BaseModel):
-    """What all parts of a world file share: unknown fields, wrong types, NaN and infinity are problems."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False, frozen=True)
 
 
 def _kind_of(value: Any) -> str | None:
@@ -127,14 +121,17 @@ class ChainPart(Part):
 class CameraPart(Part):
     """The camera's way during the segment, in the gate frame; limits are those of clips.camera_path."""
 
-    path: Literal["walk_in", "pan", "orbit", "still"] = Field("walk_in", description="How the camera moves.")
+    path: Literal["walk_in", "pan", "orbit", "still", "shake"] = Field(
+        "walk_in", description="How the camera moves; shake walks in as if it were held in the hand."
+    )
     start_z_m: float = Field(CameraPath.start_z_m, description="Where it starts: 0 is the threshold, metres.")
-    distance_m: float = Field(CameraPath.distance_m, description="How far walk_in goes, metres.")
+    distance_m: float = Field(CameraPath.distance_m, description="How far walk_in and shake go, metres.")
     angle_deg: float = Field(CameraPath.angle_deg, description="How far pan turns or orbit circles, degrees.")
     eye_height_m: float = Field(CameraPath.eye_height_m, description="Height of the eye above the floor, metres.")
     fov_x_deg: float = Field(CameraPath.fov_x_deg, description="Horizontal field of view, degrees.")
+    shake_seed: int = Field(CameraPath.shake_seed, description="Which way shake trembles.")
 
-    @field_validator("start_z_m", "distance_m", "angle_deg", "eye_height_m", "fov_x_deg")
+    @field_validator("start_z_m", "distance_m", "angle_deg", "eye_height_m", "fov_x_deg", "shake_seed")
     @classmethod
     def _possible(cls, value: float, info: ValidationInfo) -> float:
         alone: dict[str, Any] = {str(info.field_name): value}
@@ -160,8 +157,10 @@ class DefaultsPart(Part):
     placeholder: PlaceholderText | None = None
     variation: VariationText | None = None
     camera: CameraPart | None = None
-    control: Literal["none"] | None = Field(
-        default=None, description="What steers the picture besides the prompt: nothing yet."
+    control: Literal["auto", "none", "layout"] | None = Field(
+        default=None,
+        description="What steers the picture besides the prompt: none: nothing; layout: a blockout that is sampled "
+        "from the prompt; auto: the gate's graybox where it has one, else what was measured to be better.",
     )
 
     @field_validator("qualities")
@@ -186,6 +185,7 @@ class ContentPart(DefaultsPart):
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS, description="What is seen, in words.")
     seed: int = Field(0, ge=0, lt=SEED_LIMIT, description="Decides the content together with the prompt.")
     duration_s: float | None = Field(default=None, gt=0.0, description="Instead of frames: length in scene seconds.")
+    graybox: GrayboxPart | None = Field(default=None, description="Where things are; the model makes their look.")
 
     @field_validator("prompt")
     @classmethod

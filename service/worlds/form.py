@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -11,6 +11,7 @@ from service.worlds.nearest import did_you_mean
 from service.worlds.problems import Path, Problem, field_of, got
 from service.worlds.yaml_text import YamlText
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _WORDS = {
     "string_type": "text (in quotes, if it looks like a number or true, false)",
     "int_type": "a whole number",
@@ -29,20 +30,26 @@ _PATTERNS = {
     "^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$": "1 to 63 lower-case letters, digits and hyphens, no hyphen at the ends",
     "mist": "mist, FILE.npz or base64:...",
     "pool": "shared, pool(n), session or player",
+    r"\.np[yz]": "FILE.npy, FILE.npz or base64:...",
 }
 
 
 def document_of(text: YamlText) -> tuple[WorldDocument | None, list[Problem]]:
     """The world document in `text`, or None and all that is wrong with its form."""
+    return part_of(text, WorldDocument)
+
+
+def part_of(text: YamlText, model: type[_Model]) -> tuple[_Model | None, list[Problem]]:
+    """The `model` that the whole of `text` is, or None and all that is wrong with its form."""
     try:
-        return WorldDocument.model_validate(text.value), []
+        return model.model_validate(text.value), []
     except ValidationError as error:
-        return None, [_problem(text, complaint) for complaint in error.errors(include_url=False)]
+        return None, [_problem(text, complaint, model) for complaint in error.errors(include_url=False)]
 
 
-def _problem(text: YamlText, complaint: Any) -> Problem:
+def _problem(text: YamlText, complaint: Any, model: type[BaseModel]) -> Problem:
     path = _path_of(text.value, complaint["loc"], missing=complaint["type"] == "missing")
-    return Problem(text.line(path), path, _words(complaint, path))
+    return Problem(text.line(path), path, _words(complaint, path, model))
 
 
 def _path_of(value: Any, loc: tuple[str | int, ...], *, missing: bool) -> Path:
@@ -59,12 +66,12 @@ def _path_of(value: Any, loc: tuple[str | int, ...], *, missing: bool) -> Path:
     return tuple(path)
 
 
-def _words(complaint: Any, path: Path) -> str:
+def _words(complaint: Any, path: Path, model: type[BaseModel]) -> str:
     kind, value, limits = complaint["type"], complaint["input"], complaint.get("ctx", {})
     if kind == "missing":
-        return f"got nothing, allowed {_described(path)}"
+        return f"got nothing, allowed {_described(path, model)}"
     if kind == "extra_forbidden":
-        return _unknown_field(path)
+        return _unknown_field(path, model)
     return f"got {got(value)}, {_allowed(kind, limits, complaint['msg'])}"
 
 
@@ -90,25 +97,25 @@ def _allowed(kind: str, limits: dict[str, Any], message: str) -> str:
     return f"allowed something else ({message})"
 
 
-def _described(path: Path) -> str:
-    model = _model_at(path[:-1])
-    info = model.model_fields.get(str(path[-1])) if model else None
+def _described(path: Path, root: type[BaseModel]) -> str:
+    model = _model_at(path[:-1], root)
+    info = model.model_fields.get(str(path[-1])) if model and path else None
     if info is None or not info.description:
         return "a value: this field is required"
     return f"a value ({info.description.rstrip('.')})"
 
 
-def _unknown_field(path: Path) -> str:
-    model = _model_at(path[:-1])
+def _unknown_field(path: Path, root: type[BaseModel]) -> str:
+    model = _model_at(path[:-1], root)
     names = list(model.model_fields) if model else []
     hint = did_you_mean(str(path[-1]), names)
-    where = field_of(path[:-1]) or "a world"
+    where = field_of(path[:-1]) or ("a world" if root is WorldDocument else "this file")
     return f"got an unknown field, allowed in {where}: {', '.join(names)}{hint}"
 
 
-def _model_at(path: Path) -> type[BaseModel] | None:
-    """The model of the mapping at `path`."""
-    at: Any = WorldDocument
+def _model_at(path: Path, root: type[BaseModel]) -> type[BaseModel] | None:
+    """The model of the mapping at `path` below `root`."""
+    at: Any = root
     for part in path:
         if isinstance(at, type) and issubclass(at, BaseModel):
             info = at.model_fields.get(str(part))

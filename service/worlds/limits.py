@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-SUPPORTED_FRAMES = (17,)
-"""Numbers of frames that the embedded model makes."""
+SUPPORTED_FRAMES = (17, 33)
+"""Numbers of frames that the embedded model makes: one stretch, or two of which the second continues the first."""
 SUPPORTED_SIZES = ((96, 64),)
 """Picture sizes (width, height) in pixels that the embedded model makes."""
 MIN_FPS, MAX_FPS = 1.0, 60.0
@@ -25,3 +25,5 @@ MIN_SECONDS, MAX_SECONDS = 0.01, 10_000_000.0
 """Limits of a task's p50 and p90."""
 MAX_PLACEHOLDER_BYTES = 64 << 20
 """Size of a placeholder clip, unpacked."""
+MAX_DEPTH_FILE_BYTES = 64 << 20
+"""Size of a control depth's file, unpacked."""

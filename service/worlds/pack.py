@@ -1,4 +1,4 @@
-"""Packing: a world with its placeholder clips written into it, so that one file says everything to a server."""
+"""Packing: a world with its placeholder and depth clips written into it: one file says everything to a server."""
 
 from __future__ import annotations
 
@@ -7,23 +7,27 @@ from pathlib import Path
 import yaml
 
 from service.errors import InvalidInput
+from service.worlds.depth_file import inlined_depth, read_depth_file
 from service.worlds.limits import MAX_SOURCE_BYTES
 from service.worlds.placeholder import inlined
 from service.worlds.yaml_file import parse_world
 
-_SUFFIX = ".npz"
+_SUFFIXES = {"placeholder": (".npz",), "depth_file": (".npy", ".npz")}
+"""The fields that may name files, and how those end."""
 
 
 def packed(source: bytes, name: str, base_dir: Path) -> bytes:
-    """`source` with every placeholder file of `base_dir` replaced by its bytes; all else stays as it is written.
+    """`source` with every file of `base_dir` that it names replaced by its bytes; all else stays as it is written.
 
     Raises:
         InvalidInput: the world has problems, or is more than 1 MiB when it is packed.
     """
     parse_world(source, name, base_dir)
     text = source.decode("utf-8-sig")
-    for start, end, file in reversed(_placeholder_files(text)):
-        text = text[:start] + inlined((base_dir / file).read_bytes()) + text[end:]
+    for start, end, field, file in reversed(_files(text)):
+        path = base_dir / file
+        written = inlined_depth(read_depth_file(path)) if field == "depth_file" else inlined(path.read_bytes())
+        text = text[:start] + written + text[end:]
     result = text.encode()
     if len(result) > MAX_SOURCE_BYTES:
         raise InvalidInput(
@@ -34,16 +38,16 @@ def packed(source: bytes, name: str, base_dir: Path) -> bytes:
     return result
 
 
-def _placeholder_files(text: str) -> list[tuple[int, int, str]]:
-    """Where the values of `placeholder:` that name files stand in the text: first and last + 1 character, and the file.
+def _files(text: str) -> list[tuple[int, int, str, str]]:
+    """Where the values that name files stand in the text: first and last + 1 character, the field and the file.
 
-    A checked world has no other field of that name, so that looking at keys alone is enough.
+    A checked world has no other fields of these names, so that looking at keys alone is enough.
     """
     found = []
     key = ""
     for event in yaml.parse(text, Loader=yaml.SafeLoader):
         value = event.value if isinstance(event, yaml.ScalarEvent) else ""
-        if key == "placeholder" and value.endswith(_SUFFIX) and event.start_mark and event.end_mark:
-            found.append((event.start_mark.index, event.end_mark.index, value))
+        if value.endswith(_SUFFIXES.get(key, ("\0",))) and event.start_mark and event.end_mark:
+            found.append((event.start_mark.index, event.end_mark.index, key, value))
         key = value
     return found

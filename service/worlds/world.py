@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 from clips.camera_path import CameraPath
+from model.spec_control import Control
 from service.ids import ChainId, GateId, TaskId, WorldId
 from service.quality import Quality
 
@@ -124,7 +125,8 @@ class Variation:
 @dataclass(frozen=True)
 class Content:
     """What lies behind a gate. `placeholder` is None for the built-in mist room, else the bytes of a clip
-    file (`.npz` of clips.clip.save_clip) that the designer named; `control` is "none" for now.
+    file (`.npz` of clips.clip.save_clip) that the designer named. `control` steers the picture: a blockout or a
+    depth clip where the gate has a graybox.
     """
 
     prompt: str
@@ -135,7 +137,7 @@ class Content:
     camera_path: CameraPath
     width_px: int
     height_px: int
-    control: str
+    control: Control
     placeholder: bytes | None
     qualities: tuple[Quality, ...]
 

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from model.revision import DEFAULT_CONTROL
+from model.spec_control import NO_CONTROL, Control, ControlKind
 from service.ids import ChainId, GateId, TaskId, WorldId
 from service.quality import Quality
 from service.worlds import limits, problems
@@ -24,6 +26,7 @@ from service.worlds.document import (
     WorldDocument,
 )
 from service.worlds.form import document_of
+from service.worlds.graybox import BadGraybox, check_fits, control_of
 from service.worlds.placeholder import MIST, BadPlaceholder, placeholder_bytes
 from service.worlds.problems import Problem, got
 from service.worlds.references import in_order, reference_problems
@@ -55,7 +58,7 @@ BUILT_IN = DefaultsPart(
     placeholder=MIST,
     variation="pool(8)",
     camera=CameraPart.model_validate({}),
-    control="none",
+    control="auto",
 )
 """What counts where neither a gate nor the world's `defaults` say anything."""
 _Model = TypeVar("_Model", bound=DefaultsPart)
@@ -155,16 +158,17 @@ class _Merged:
         fps = float(self._value("fps"))
         width_px, height_px = self._value("size")
         self._check((width_px, height_px) in limits.SUPPORTED_SIZES, "size", [width_px, height_px], _sizes())
+        frames = self._frames(fps)
         return Content(
             prompt=self._content.prompt,
             seed=self._content.seed,
             variation=_variation(self._value("variation")),
-            frames=self._frames(fps),
+            frames=frames,
             fps=fps,
             camera_path=self._value("camera").camera_path(),
             width_px=width_px,
             height_px=height_px,
-            control=self._value("control"),
+            control=self._control(frames, base_dir),
             placeholder=self._placeholder(base_dir),
             qualities=tuple(sorted(Quality[quality.upper()] for quality in self._value("qualities"))),
         )
@@ -190,6 +194,22 @@ class _Merged:
             text = f"got {got(written)}, {error}: allowed mist or a clip file of narthex (.npz)"
             self.problems.append(Problem(self._text.line(path), path, text))
             return None
+
+    def _control(self, frames: int, base_dir: Path | None) -> Control:
+        part = self._content.graybox
+        if part is None:
+            written = self._value("control")
+            return Control(ControlKind(DEFAULT_CONTROL if written == "auto" else written))
+        asked = self._content.control or "auto"
+        self._check(asked == "auto", "control", asked, "auto beside a graybox, or no graybox")
+        try:
+            control = control_of(part, base_dir)
+            check_fits(control, self._value("camera").camera_path().cameras(frames, *self._value("size")))
+        except BadGraybox as error:
+            path = (*self._path, "graybox", *error.path)
+            self.problems.append(Problem(self._text.line(path), path, str(error)))
+            return NO_CONTROL
+        return control
 
     def _check(self, right: bool, field: str, value: object, allowed: str) -> None:
         if not right:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from clips.camera_path import CameraPath
 from model.errors import UnreadableCheckpoint
 from model.revision import DIT_FILE, VAE_FILE, ModelInfo, read_model_info, weights_revision
+from model.spec_control import NO_CONTROL, Control, ControlKind
 from service.errors import InvalidInput
 from service.quality import Quality
 from service.specs import segment_spec
@@ -26,7 +28,7 @@ CONTENT = Content(
     camera_path=CameraPath(),
     width_px=96,
     height_px=64,
-    control="none",
+    control=NO_CONTROL,
     placeholder=None,
     qualities=(Quality.DRAFT, Quality.FULL),
 )
@@ -41,6 +43,13 @@ def test_a_spec_says_everything_that_the_content_and_the_model_say():
     assert draft.model_revision == "0123456789ab"
     assert len({draft.key(), full.key(), segment_spec(CONTENT, 10, Quality.DRAFT, MODEL).key()}) == 3
     assert segment_spec(CONTENT, 9, Quality.DRAFT, MODEL).key() == draft.key()
+
+
+def test_what_steers_the_content_is_part_of_the_spec():
+    layout = replace(CONTENT, control=Control(ControlKind.LAYOUT))
+    spec = segment_spec(layout, 9, Quality.FULL, MODEL)
+    assert spec.control == layout.control
+    assert spec.key() != segment_spec(CONTENT, 9, Quality.FULL, MODEL).key()
 
 
 def test_no_model_makes_placeholders():

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from clips.camera_path import PathKind
+from model.revision import DEFAULT_CONTROL
 from service.errors import InvalidInput
 from service.quality import Quality
 from service.worlds.limits import MAX_PROBLEMS, MAX_SOURCE_BYTES
@@ -104,7 +105,7 @@ def test_content_is_the_gates_over_the_defaults_over_the_built_in_ones():
     assert (side.camera_path.kind, side.camera_path.eye_height_m) == (PathKind.STILL, 1.7)
     assert (side.fps, side.duration_s, side.qualities) == (17.0, 1.0, (Quality.FULL,))
     assert red.qualities == (Quality.DRAFT, Quality.FULL)
-    assert (side.prompt, side.control, side.placeholder) == ("No", "none", None)
+    assert (side.prompt, side.control.kind, side.placeholder) == ("No", DEFAULT_CONTROL, None)
     assert (red.width_px, red.height_px) == (96, 64)
 
 
@@ -165,13 +166,13 @@ BAD = [
     ("seed: 7", f"seed: {2**63}", "gates.red_gate.content.seed", "allowed less than 9,223,372,036,854,775,808"),
     ("seed: 7", "seed: 7.5", "gates.red_gate.content.seed", "got 7.5, allowed a whole number"),
     ("seed: 7", "seed: true", "gates.red_gate.content.seed", "got true, allowed a whole number"),
-    ("duration_s: 2.125", "duration_s: 3", "gates.red_gate.content.duration_s", "2.125 at 8 fps (17 frames)"),
+    ("duration_s: 2.125", "duration_s: 3", "gates.red_gate.content.duration_s", "2.125 or 4.125 at 8 fps (17 or 33"),
     ("duration_s: 2.125", "duration_s: .nan", "gates.red_gate.content.duration_s", "finite"),
-    ("duration_s: 2.125", "frames: 16", "gates.red_gate.content.frames", "got 16, allowed 17"),
+    ("duration_s: 2.125", "frames: 16", "gates.red_gate.content.frames", "got 16, allowed 17 or 33"),
     ("duration_s: 2.125", "duration_s: 2.125, frames: 17", "gates.red_gate.content", "not both"),
     ("duration_s: 2.125", "size: [96, 65]", "gates.red_gate.content.size", "got [96, 65], allowed [96, 64]"),
     ("duration_s: 2.125", "size: [96]", "gates.red_gate.content.size", "at least 2 items"),
-    ("duration_s: 2.125", "control: depth", "gates.red_gate.content.control", "got 'depth', allowed 'none'"),
+    ("duration_s: 2.125", "control: depth", "gates.red_gate.content.control", "got 'depth', allowed 'auto', 'none'"),
     ("duration_s: 2.125", "placeholder: rain", "gates.red_gate.content.placeholder", "mist, FILE.npz or base64:"),
     ("duration_s: 2.125", "placeholder: a.npz", "gates.red_gate.content.placeholder", "narthex world pack"),
     ("duration_s: 2.125", "placeholder: base64:%", "gates.red_gate.content.placeholder", "not base64"),
@@ -184,6 +185,7 @@ BAD = [
     ("fps: 17", "fps: 61", "gates.side.content.fps", "at most 60"),
     ("path: still", "path: fly", "gates.side.content.camera.path", "got 'fly', allowed 'walk_in'"),
     ("eye_height_m: 1.7", "eye_height_m: 9", "gates.side.content.camera.eye_height_m", "within [0.2, 3.0]"),
+    ("eye_height_m: 1.7", "shake_seed: -1", "gates.side.content.camera.shake_seed", "within [0, 4294967295]"),
     ("angle_deg: 40", "angle: 40", "defaults.camera.angle", "did you mean 'angle_deg'?"),
     ("  side:", "  Side Door:", "gates.Side Door", "lower-case letters, digits, - and _"),
 ]
