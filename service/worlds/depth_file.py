@@ -75,7 +75,8 @@ def depth_from_bytes(data: bytes) -> Float32[np.ndarray, "T H W"]:
 def inlined_depth(depth: Float32[np.ndarray, "T H W"]) -> str:
     """How a depth clip is written into a world: whole millimetres in a compressed .npz."""
     file = io.BytesIO()
-    np.savez_compressed(file, depth_mm=np.round(np.clip(depth.astype(np.float64), 0.0, MAX_DEPTH_M) * 1000).astype(np.uint16))
+    depth_mm = np.round(np.clip(depth.astype(np.float64), 0.0, MAX_DEPTH_M) * 1000)
+    np.savez_compressed(file, depth_mm=depth_mm.astype(np.uint16))
     return INLINE + base64.b64encode(file.getvalue()).decode("ascii")
 
 

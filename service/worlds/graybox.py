@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
+from clips.cameras import Cameras
 from clips.dungeon.blockout import (
     DEPTH_LIMITS_M,
     HALF_LIMITS_M,
