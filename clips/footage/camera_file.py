@@ -70,8 +70,10 @@ class RawCameras:
     viewmats: np.ndarray | None = None
 
 
-def read_cameras(folder: Path, frames: int, size: tuple[int, int]) -> RawCameras:
+def read_cameras(folder: Path, frames: int, size: tuple[int, int], pixel_center: float = 0.5) -> RawCameras:
     """What cameras.json of a clip says, for `frames` frames of `size` (width, height).
+
+    `pixel_center` is where K has the first pixel's centre; the Ks that are returned have it at 0.5.
 
     Raises:
         UnreadableClip: the file is missing, not JSON, or a field is wrong.
@@ -88,7 +90,7 @@ def read_cameras(folder: Path, frames: int, size: tuple[int, int]) -> RawCameras
             raise InvalidCameras(f"{CAMERAS_FILE}: times_s: expected {frames} finite seconds that increase")
     gate = None if file.gate_to_world is None else _matrices("gate_to_world", [file.gate_to_world], 1)[0]
     viewmats = None if name == "camera_to_world" else matrices
-    return RawCameras(poses, _intrinsics(file, frames, size), times, gate, viewmats)
+    return RawCameras(poses, _intrinsics(file, frames, size, pixel_center), times, gate, viewmats)
 
 
 def write_cameras(folder: Path, cameras: Cameras, times: np.ndarray) -> None:
@@ -131,7 +133,7 @@ def _matrices(name: str, rows: list[Matrix4], frames: int) -> np.ndarray:
     return matrices
 
 
-def _intrinsics(file: CamerasFile, frames: int, size: tuple[int, int]) -> np.ndarray:
+def _intrinsics(file: CamerasFile, frames: int, size: tuple[int, int], pixel_center: float) -> np.ndarray:
     if file.K is not None:
         Ks = np.array(file.K, dtype=np.float64).reshape(-1, 3, 3)
         Ks = _one_a_frame("K", Ks, frames)
@@ -141,6 +143,7 @@ def _intrinsics(file: CamerasFile, frames: int, size: tuple[int, int]) -> np.nda
                 f"{CAMERAS_FILE}: K: frame {bad[0]} holds {Ks[bad[0]].tolist()}, expected fx 0 cx / 0 fy cy / 0 0 1 "
                 f"in pixels with fx and fy above 0 (no skew)"
             )
+        Ks[:, :2, 2] += 0.5 - pixel_center
         return Ks
     width, height = size
     horizontal = file.fov_x_deg is not None

@@ -170,7 +170,7 @@ def _read(folder: Path, info: DatasetFile) -> Footage:
     size = None if info.width is None or info.height is None else (info.width, info.height)
     frames = read_frames(folder, size)
     shape = frames.shape[:3]
-    raw = read_cameras(folder, shape[0], (shape[2], shape[1]))
+    raw = read_cameras(folder, shape[0], (shape[2], shape[1]), info.cameras.pixel_center)
     times = np.arange(shape[0]) / info.fps if raw.times is None else raw.times
     cameras = our_cameras(raw, info.cameras, (shape[2], shape[1]))
     check_path(cameras, times, info.limits)

@@ -22,11 +22,9 @@ def our_cameras(raw: RawCameras, convention: CameraConvention, size: tuple[int, 
     Raises:
         InvalidCameras: a matrix is no rigid transform in the named axes; says which other axes would make it one.
     """
-    Ks = raw.Ks.copy()
-    Ks[:, :2, 2] += 0.5 - convention.pixel_center
     if convention.is_gate_frame and raw.gate is None and raw.viewmats is not None:
         _check_rigid(raw.poses)
-        return Cameras(raw.viewmats, Ks, *size)
+        return Cameras(raw.viewmats, raw.Ks, *size)
     poses = poses_from(raw.poses, convention.world, convention.camera)
     _check_rigid(poses)
     if raw.gate is not None:
@@ -35,7 +33,7 @@ def our_cameras(raw: RawCameras, convention: CameraConvention, size: tuple[int, 
         poses = _inverse(gate) @ poses
     elif convention.origin is not Origin.GATE:
         poses = _inverse(_under_first_camera(poses[0], convention)) @ poses
-    return Cameras(_inverse(poses), Ks, *size)
+    return Cameras(_inverse(poses), raw.Ks, *size)
 
 
 def check_path(cameras: Cameras, times: np.ndarray, limits: Limits) -> None:

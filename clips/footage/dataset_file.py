@@ -89,8 +89,7 @@ class CameraConvention(_Strict):
     @property
     def is_gate_frame(self) -> bool:
         """Whether the numbers are in the gate frame as they stand."""
-        plain = all(getattr(self, name) == value for name, value in SYSTEMS["narthex"].items())
-        return plain and self.pixel_center == 0.5
+        return all(getattr(self, name) == value for name, value in SYSTEMS["narthex"].items())
 
     @property
     def world(self) -> FrameAxes:
@@ -157,7 +156,8 @@ class DatasetFile(_Strict):
     @property
     def is_ours(self) -> bool:
         """Whether its numbers are in Narthex's own convention: the gate frame, metres, planar depth, sRGB."""
-        return self.cameras.is_gate_frame and self.depth.kind == "planar" and self.color == "srgb"
+        plain = self.cameras.is_gate_frame and self.cameras.pixel_center == 0.5
+        return plain and self.depth.kind == "planar" and self.color == "srgb"
 
     def text(self) -> str:
         """What is written to dataset.json."""

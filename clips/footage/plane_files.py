@@ -95,7 +95,7 @@ def write_depth(folder: Path, name: str, depth: np.ndarray, units_per_m: float, 
     if steps.min() < 1 or steps.max() > PNG_LARGEST:
         raise InvalidClip(
             f"{name}: {depth.min():.4g} to {depth.max():.4g} m do not fit into 16 bits at {units_per_m:g} units a "
-            f"metre; at most {PNG_LARGEST / float(depth.max()):.0f} would fit, or write depth as npz"
+            f"metre; at most {int(PNG_LARGEST / depth.max())} would fit, or write depth as npz"
         )
     (folder / name).mkdir()
     for index, plane in enumerate(steps.astype(np.uint16)):
