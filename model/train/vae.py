@@ -15,7 +15,7 @@ from model.checkpoint import save_checkpoint
 from model.evaluate import reconstruction_figures
 from model.rgbd import unpack_rgbd
 from model.train.data import ClipStore
-from model.train.loop import OnProgress, Training, TrainingPlan
+from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
 from model.vae import Vae, VaeConfig
 
@@ -37,7 +37,7 @@ class VaeTask:
     held_out: ClipStore
     use_clips: int
 
-    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, random: torch.Generator, _moment: Moment) -> tuple[Tensor, dict[str, float]]:
         """Weighted squared and absolute error, and the prior's pull on the latents."""
         rgbd, weight = self.batch(random)
         raw = self.network.encode_raw(rgbd)
