@@ -11,9 +11,11 @@ import torch
 from jaxtyping import Float32, UInt8
 from torch import Tensor
 
+from clips.dungeon.graybox import graybox_depth
 from model.control import CONTROL_OBJECTS, CONTROL_ROOM, control_features
 from model.dit import Condition, Dit, slot_indices
 from model.guidance import flow_map, guided_velocity
+from model.layout import sample_layout
 from model.measure.scenes import Scene
 from model.rays import plucker_rays
 from model.rgbd import unpack_rgbd
@@ -63,21 +65,15 @@ class MadeClip:
     depth: Float32[np.ndarray, "T H W"]
 
 
-LayoutDepth = Callable[[Scene, int], Float32[np.ndarray, "T H W"]]
-"""Scene and seed to the depth (T, H, W) of a blockout that is sampled from the scene's words alone."""
-
-
-def told(
-    networks: tuple[Vae, Dit], scenes: Sequence[Scene], blockout: Blockout, control: Sequence[np.ndarray] | None = None
-) -> Condition:
-    """The condition of these scenes; `control` has the depth of each blockout that the scene itself does not have."""
+def told(networks: tuple[Vae, Dit], scenes: Sequence[Scene], blockout: Blockout, seeds: Sequence[int]) -> Condition:
+    """The condition of these scenes; `seeds` are those of their clips, from which layouts are sampled too."""
     vae, dit = networks
     config = vae.config
     rays = torch.stack([plucker_rays(scene.cameras, config.group_frames, config.patch_px) for scene in scenes])
     slots = torch.stack([slot_indices(dit.config.slots, dict(scene.words)) for scene in scenes])
     if blockout is Blockout.NONE:
         return Condition.plain(slots, rays)
-    depths = control if control is not None else [_true_blockout(scene, blockout) for scene in scenes]
+    depths = [blockout_depth(scene, blockout, seed) for scene, seed in zip(scenes, seeds, strict=True)]
     features = [control_features(depth, config.group_frames, config.patch_px) for depth in depths]
     kind = CONTROL_ROOM if blockout is Blockout.ROOM else CONTROL_OBJECTS
     kinds = torch.full((len(scenes),), kind, dtype=torch.int64)
@@ -91,21 +87,16 @@ def generate(
     blockout: Blockout,
     sampling: Sampling,
     first_seed: int,
-    layout: LayoutDepth | None = None,
     on_clips: Callable[[int], None] | None = None,
 ) -> list[MadeClip]:
-    """One clip a scene, in batches; scene k has seed first_seed + k, so that the batch changes nothing.
-
-    Raises:
-        ValueError: blockout is LAYOUT and no layout is given.
-    """
+    """One clip a scene, in batches; scene k has seed first_seed + k, so that the batch changes nothing."""
     vae, dit = networks
     shape = (dit.config.latent_channels, *dit.config.latent_size)
     made: list[MadeClip] = []
     for start in range(0, len(scenes), BATCH):
         part = scenes[start : start + BATCH]
         seeds = [first_seed + start + k for k in range(len(part))]
-        condition = told(networks, part, blockout, _layout_depths(part, seeds, blockout, layout))
+        condition = told(networks, part, blockout, seeds)
         latents = sample(dit, condition, seeded_noise(seeds, shape), sampling)
         made += [MadeClip(*unpack_rgbd(vae.decode(one[None])[0])) for one in latents]
         if on_clips is not None:
@@ -121,17 +112,18 @@ def sample(dit: Dit, condition: Condition, noise: Tensor, sampling: Sampling) ->
     return sample_euler(guided_velocity(dit, condition, sampling.guidance, sampling.interval), noise, sigmas)
 
 
-def _true_blockout(scene: Scene, blockout: Blockout) -> np.ndarray:
-    if blockout is Blockout.LAYOUT:
-        raise ValueError("a layout is sampled from words, not from the true room: give its depth")
-    return scene.box_depth if blockout is Blockout.ROOM else scene.object_depth
+def blockout_depth(scene: Scene, blockout: Blockout, seed: int) -> Float32[np.ndarray, "T H W"]:
+    """Depth of the blockout that a clip of this seed is told, metres.
 
-
-def _layout_depths(
-    scenes: Sequence[Scene], seeds: list[int], blockout: Blockout, layout: LayoutDepth | None
-) -> list[np.ndarray] | None:
-    if blockout is not Blockout.LAYOUT:
-        return None
-    if layout is None:
-        raise ValueError("blockout LAYOUT needs a layout prior, got none")
-    return [layout(scene, seed) for scene, seed in zip(scenes, seeds, strict=True)]
+    Raises:
+        ValueError: blockout is NONE.
+        InvalidCameras: no layout keeps clear of the scene's cameras.
+    """
+    if blockout is Blockout.ROOM:
+        return scene.box_depth
+    if blockout is Blockout.OBJECTS:
+        return scene.object_depth
+    if blockout is Blockout.NONE:
+        raise ValueError("a clip without a blockout has no depth to be told")
+    times = scene.sample.clip.times
+    return graybox_depth(sample_layout(scene.words, seed, scene.cameras, times).graybox, scene.cameras, times)

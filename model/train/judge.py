@@ -18,7 +18,7 @@ from model.measure.accuracy import Accuracy
 from model.measure.judge import JUDGE_FILE, JUDGED_SLOTS, Judge, JudgeConfig, save_judge, to_input
 from model.measure.object_region import intersection_over_union
 from model.train.judge_clips import JudgeExamples, JudgeRecipe, judged_slot_table
-from model.train.loop import OnProgress, Training, TrainingPlan
+from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 
 BATCH = 14
 TRAINED_FRAMES = 3
@@ -41,7 +41,7 @@ class JudgeTask:
     train: JudgeExamples
     held_out: JudgeExamples
 
-    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, random: torch.Generator, moment: Moment) -> tuple[Tensor, dict[str, float]]:
         """Cross-entropy of the slots (an unseen prop is not asked for) and of the mask's pixels, with its overlap."""
         rows = torch.randint(len(self.train), (BATCH,), generator=random)
         frames, masks = self._batch(rows, random)

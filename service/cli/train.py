@@ -1,36 +1,39 @@
-"""`narthex train vae|dit`: train the embedded model from clips that are rendered as they are needed."""
+"""`narthex train vae|latents|dit`: train the embedded model from clips that are rendered as they are needed."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from service.cli.train_judge import train_judge_command
+from service.cli.training_run import (
+    AsJson,
+    Minutes,
+    Out,
+    Resume,
+    Steps,
+    Threads,
+    finish_training,
+    progress_bar,
+    training_plan,
+)
 
 if TYPE_CHECKING:
-    from model.train.data import ClipStore, LatentSet
-    from model.train.loop import TrainingPlan
-    from model.vae import Vae
+    from model.train.data import ClipStore
+    from model.train.latents import LatentStore
 
 train_app = typer.Typer(no_args_is_help=True, add_completion=False)
+train_app.command("judge")(train_judge_command)
 
-Out = Annotated[Path, typer.Option(help="Folder for state, log, pictures and weights, e.g. runs/vae-1.")]
-Minutes = Annotated[float | None, typer.Option(help="Minutes of training in all; or give --steps.")]
-Steps = Annotated[int | None, typer.Option(help="Steps of training in all; or give --minutes.")]
-Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in --out, if there is one.")]
 Clips = Annotated[int, typer.Option(help="Training clips; each is rendered once and kept.", min=1)]
 ClipsDir = Annotated[Path, typer.Option(help="Where rendered clips are kept.")]
 HeldOut = Annotated[int, typer.Option(help="Held-out clips to validate on.", min=1)]
 UseClips = Annotated[int, typer.Option(help="Train on the first so many of them.", min=1)]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object with the final figures.")]
-
-Report = Callable[[float, str], None]
+VaeFile = Annotated[Path | None, typer.Option(help="VAE weights; default: those that Narthex ships.")]
+Latents = Annotated[Path, typer.Option(help="Where latents of clips are kept, in a folder for each VAE.")]
+LatentClips = Annotated[int, typer.Option(help="Training clips; each is rendered and encoded once.", min=1)]
 
 
 @train_app.callback()
@@ -69,12 +72,42 @@ def train_vae_command(
     """
     from model.train.vae import VAE_CONFIG, train_vae
 
-    plan = _plan(out, minutes, steps, peak_rate=1.5e-3, decay_share=0.7, threads=threads)
+    plan = training_plan(out, minutes, steps, peak_rate=1.5e-3, decay_share=0.7, threads=threads)
     stores = _stores(clips_dir, clips, held_out)
-    with _bar("vae", quiet=as_json) as report:
+    with progress_bar("vae", quiet=as_json) as report:
         used = min(use_clips, clips)
         figures = train_vae(plan, stores, resume, used, VAE_CONFIG, lambda share, line: report(share, _figures(line)))
-    _finish(out, figures, as_json)
+    finish_training(out, figures, as_json)
+
+
+@train_app.command("latents")
+def train_latents_command(
+    *,
+    vae: VaeFile = None,
+    latents: Latents = Path("runs/latents"),
+    clips: LatentClips = 20_000,
+    held_out: HeldOut = 64,
+    fill: Annotated[int | None, typer.Option(help="Make the first so many of --clips; default: all.", min=1)] = None,
+    threads: Threads = 1,
+) -> None:
+    """Render clips and encode them ahead of a training that goes on at the same time.
+
+    The training makes a clip that it finds missing itself; give both the same --vae, --clips and --latents. A killed
+    filling goes on where it stopped.
+
+    Examples:
+
+        narthex train latents --vae runs/vae-1/vae.safetensors
+
+        narthex train latents --vae runs/vae-1/vae.safetensors --fill 3000
+    """
+    import torch
+
+    torch.set_num_threads(threads)
+    train, validation = _latent_stores(vae, latents, clips, held_out)
+    with progress_bar("latents", quiet=False) as report:
+        for store, count in ((validation, held_out), (train, min(fill or clips, clips))):
+            store.fill(count, lambda done, total: report(done / total, f"{done} of {total} clips"))
 
 
 @train_app.command("dit")
@@ -85,58 +118,44 @@ def train_dit_command(
     steps: Steps = None,
     threads: Threads = 1,
     resume: Resume = False,
-    clips: Clips = 5000,
-    clips_dir: ClipsDir = Path("runs/clips"),
+    vae: VaeFile = None,
+    latents: Latents = Path("runs/latents"),
+    clips: LatentClips = 20_000,
     held_out: HeldOut = 64,
-    use_clips: UseClips = 5000,
-    vae: Annotated[Path | None, typer.Option(help="VAE weights; default: those that Narthex ships.")] = None,
+    pool_start: Annotated[int, typer.Option(help="Clips that the first step draws from.", min=1)] = 1000,
+    pool_rate: Annotated[float, typer.Option(help="Clips by which every step widens that.", min=0.0)] = 1.0,
+    few_step_share: Annotated[
+        float, typer.Option(help="Last share of the training that also teaches the few-step map.", min=0.0, max=1.0)
+    ] = 0.3,
+    average_decay: Annotated[float, typer.Option(help="Of the averaged weights that are kept.", min=0.0)] = 0.999,
+    start_from: Annotated[Path | None, typer.Option(help="Weights to begin with instead of random ones.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the diffusion transformer on latents of the VAE and write OUT/dit.safetensors.
+
+    Clips are rendered and encoded when they are first drawn; `narthex train latents` does it ahead on another core.
 
     Examples:
 
         narthex train dit --out runs/dit-1 --minutes 60 --vae runs/vae-1/vae.safetensors
 
-        narthex train dit --out runs/dit-1 --minutes 60 --resume --json
+        narthex train dit --out runs/dit-1 --minutes 60 --vae runs/vae-1/vae.safetensors --resume --json
     """
-    from model.checkpoint import load_vae
-    from model.revision import VAE_FILE, default_weights, file_revision
-    from model.train.dit import DitData, dit_config, train_dit
+    from dataclasses import replace
 
-    vae_path = vae if vae is not None else default_weights() / VAE_FILE
-    network, revision = load_vae(vae_path), file_revision(vae_path)
-    plan = _plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
-    stores = _stores(clips_dir, clips, held_out)
-    with _bar("latents", quiet=as_json) as report:
-        used = min(use_clips, clips)
-        training = _latents(out / "latents-train.pt", stores[0], used, (network, revision), report)
-        validation = _latents(out / "latents-held-out.pt", stores[1], held_out, (network, revision), report)
-    recipe: dict[str, str | int] = {
-        "renderer": "clips.dungeon",
-        "clips": used,
-        "mirrored": "each clip also mirrored",
-        "vae_revision": revision,
-    }
-    time, rows, columns = training.latents.shape[2:]
-    config = dit_config(network.config.latent_channels, (time, rows, columns))
-    data = DitData(training, validation, network, recipe)
-    with _bar("dit", quiet=as_json) as report:
-        figures = train_dit(plan, data, resume, config, lambda share, line: report(share, _figures(line)))
-    _finish(out, figures, as_json)
+    from model.train.dit import DitData, DitPolicy, train_dit
 
-
-def _plan(
-    out: Path, minutes: float | None, steps: int | None, *, peak_rate: float, decay_share: float, threads: int
-) -> TrainingPlan:
-    import torch
-
-    from model.train.loop import TrainingPlan
-
-    if (minutes is None) == (steps is None):
-        raise typer.BadParameter("give --minutes or --steps, one of them")
-    torch.set_num_threads(threads)
-    return TrainingPlan(out, steps=steps, minutes=minutes, peak_rate=peak_rate, decay_share=decay_share)
+    plan = training_plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
+    plan = replace(plan, average_decay=average_decay)
+    train, validation = _latent_stores(vae, latents, clips, held_out)
+    with progress_bar("held-out latents", quiet=as_json) as report:
+        validation.fill(held_out, lambda done, total: report(done / total, f"{done} clips"))
+    policy = DitPolicy(pool_start, pool_rate, few_step_share)
+    recipe: dict[str, str | int] = {"clips": clips, "source": train.source.key(), "vae_revision": train.coder.revision}
+    data = DitData(train, validation, recipe)
+    with progress_bar("dit", quiet=as_json) as report:
+        figures = train_dit(plan, data, policy, resume, start_from, lambda share, line: report(share, _figures(line)))
+    finish_training(out, figures, as_json)
 
 
 def _stores(folder: Path, clips: int, held_out: int) -> tuple[ClipStore, ClipStore]:
@@ -146,43 +165,21 @@ def _stores(folder: Path, clips: int, held_out: int) -> tuple[ClipStore, ClipSto
     return train, ClipStore(folder / f"held-out-{held_out}", ClipRecipe(clips=held_out, held_out=True))
 
 
-def _latents(path: Path, store: ClipStore, count: int, vae: tuple[Vae, str], report: Report) -> LatentSet:
-    """Latents of the first `count` clips, mirrored ones too unless held out; kept at `path` for a resumed run."""
-    from model.train.data import encode_store
-    from model.train.dit import load_latents, save_latents
+def _latent_stores(vae_path: Path | None, folder: Path, clips: int, held_out: int) -> tuple[LatentStore, LatentStore]:
+    """Stores of training and held-out clips under `folder`, in a folder of the VAE's revision."""
+    from model.checkpoint import load_vae
+    from model.revision import VAE_FILE, default_weights, file_revision
+    from model.train.clip_source import DungeonClips
+    from model.train.data import slot_table
+    from model.train.latents import LatentCoder, LatentStore
 
-    network, revision = vae
-    mirror = not store.recipe.held_out
-    key = f"vae {revision}, {count} clips of {store.recipe}, mirrored {mirror}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    held = load_latents(path, key)
-    if held is not None:
-        return held
-    made = encode_store(store, network, count, mirror, lambda done, total: report(done / total, f"{done} clips"))
-    save_latents(path, made, key)
-    return made
-
-
-@contextmanager
-def _bar(name: str, *, quiet: bool) -> Iterator[Report]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, TextColumn("{task.fields[note]}"), console=Console(stderr=True, quiet=quiet)) as progress:
-        task = progress.add_task(name, total=1.0, note="")
-        yield lambda share, note: progress.update(task, completed=share, note=note)
+    path = vae_path if vae_path is not None else default_weights() / VAE_FILE
+    coder = LatentCoder(load_vae(path), file_revision(path), slot_table())
+    root = folder / coder.revision
+    train = LatentStore(root / f"train-{clips}", DungeonClips(clips), coder)
+    return train, LatentStore(root / f"held-out-{held_out}", DungeonClips(held_out, held_out=True), coder)
 
 
 def _figures(line: dict[str, float]) -> str:
-    shown = ("step", "loss", "psnr_db", "val_psnr_db", "val_loss")
+    shown = ("step", "loss", "map_loss", "psnr_db", "val_psnr_db", "val_loss")
     return "  ".join(f"{name} {line[name]:.4g}" for name in shown if name in line)
-
-
-def _finish(out: Path, figures: dict[str, float], as_json: bool) -> None:
-    from model.train.pictures import save_curve
-
-    if (out / "log.jsonl").exists():
-        save_curve(out / "log.jsonl", out / "curve.png")
-    if as_json:
-        typer.echo(json.dumps({"out": str(out), **{name: round(value, 5) for name, value in figures.items()}}))
-        return
-    for name, value in figures.items():
-        typer.echo(f"{name:>20}  {value:.4f}")
