@@ -12,7 +12,7 @@ import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -127,9 +127,9 @@ class ClipFolder:
         except ClipError as error:
             raise type(error)(f"clip {name}: {error}") from error
 
-    def read_all(self) -> Iterator[tuple[str, Footage | SkippedClip]]:
-        """Every clip by name, in order; one that cannot be used comes as a SkippedClip, and the rest goes on."""
-        for name in self.names():
+    def read_all(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Footage | SkippedClip]]:
+        """Every clip (or those of `names`) in order; one that cannot be used is a SkippedClip, and the rest goes on."""
+        for name in self.names() if names is None else names:
             try:
                 yield name, self.read(name)
             except ClipError as error:

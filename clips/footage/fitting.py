@@ -8,7 +8,6 @@ import numpy as np
 from PIL import Image
 
 from clips.cameras import Cameras
-from clips.clip import Clip
 from clips.errors import InvalidClip
 from clips.footage.footage import Footage
 
@@ -56,7 +55,7 @@ def fitted(footage: Footage, fit: Fit) -> tuple[list[Footage], int]:
         )
     cut = [rows[k * fit.frames : (k + 1) * fit.frames] for k in range(count)]
     left = len(footage.clip) - 1 - int(cut[-1][-1])
-    return [resized(_at_rows(footage, part, fit.fps), fit.width, fit.height) for part in cut], left
+    return [resized(_part(footage, part), fit.width, fit.height) for part in cut], left
 
 
 def resized(footage: Footage, width: int, height: int) -> Footage:
@@ -120,33 +119,12 @@ def _rows(times: np.ndarray, fit: Fit) -> np.ndarray:
     return np.asarray(rows, dtype=np.int64)
 
 
-def _at_rows(footage: Footage, rows: np.ndarray, fps: float) -> Footage:
-    clip: Clip = footage.clip
-    if len(rows) == len(clip) and (rows == np.arange(len(clip))).all():
+def _part(footage: Footage, rows: np.ndarray) -> Footage:
+    """The footage of these rows, its first frame at 0 s; itself where that is all of it."""
+    if len(rows) == len(footage.clip):
         return footage
-
-    def picked(planes: np.ndarray | None) -> np.ndarray | None:
-        return None if planes is None else planes[rows]
-
-    cameras = Cameras(clip.cameras.viewmats[rows], clip.cameras.Ks[rows], clip.cameras.width, clip.cameras.height)
-    times = clip.times[rows] - clip.times[rows[0]]
-    consecutive = bool((np.diff(rows) == 1).all())
-    flow = footage.flow[rows[:-1]] if footage.flow is not None and consecutive else None
-    return replace(
-        footage,
-        clip=replace(
-            clip,
-            frames=clip.frames[rows],
-            depth=clip.depth[rows],
-            cameras=cameras,
-            times=times,
-            motion_mask=picked(clip.motion_mask),
-        ),
-        object_mask=picked(footage.object_mask),
-        room_depth=picked(footage.room_depth),
-        objects_depth=picked(footage.objects_depth),
-        flow=flow,
-    )
+    part = footage.at(rows)
+    return replace(part, clip=replace(part.clip, times=part.clip.times - part.clip.times[0]))
 
 
 def _nearest(start: float, scale: float, count: int, limit: int) -> np.ndarray:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int64
 
+from clips.cameras import Cameras
 from clips.clip import Clip
 from clips.dungeon.attributes import SLOTS
 from clips.errors import InvalidClip
@@ -60,6 +61,32 @@ class Footage:
         for language, texts in self.captions.items():
             if not texts or not all(text.strip() for text in texts):
                 raise InvalidClip(f"captions: {language}: an empty caption; write what the clip shows or leave it out")
+
+    def at(self, rows: Int64[np.ndarray, " t"]) -> Footage:
+        """The footage of some of its frames, in ascending order; flow stays where no frame between them is left out."""
+
+        def picked(planes: Any) -> Any:
+            return None if planes is None else planes[rows]
+
+        old = self.clip.cameras
+        cameras = Cameras(old.viewmats[rows], old.Ks[rows], old.width, old.height)
+        consecutive = bool((np.diff(rows) == 1).all())
+        clip = replace(
+            self.clip,
+            frames=self.clip.frames[rows],
+            depth=self.clip.depth[rows],
+            cameras=cameras,
+            times=self.clip.times[rows],
+            motion_mask=picked(self.clip.motion_mask),
+        )
+        return replace(
+            self,
+            clip=clip,
+            object_mask=picked(self.object_mask),
+            room_depth=picked(self.room_depth),
+            objects_depth=picked(self.objects_depth),
+            flow=self.flow[rows[:-1]] if self.flow is not None and consecutive else None,
+        )
 
 
 def check_slots(slots: Mapping[str, str]) -> None:
