@@ -12,11 +12,14 @@ from torch import Tensor, nn
 from clips.clip import Clip
 from clips.dungeon.render import render_sample
 from clips.footage.footage import Footage
-from model.dit import Condition, Dit, DitConfig
+from model.dit import Condition, Dit, DitConfig, slot_indices
 from model.errors import ModelError
+from model.interpolant import interpolate, velocity
 from model.lora import LoraConfig, wearing
 from model.lora_file import load_lora
 from model.measure.scenes import ClipSize
+from model.rays import plucker_rays
+from model.rgbd import pack_rgbd
 from model.train.data import slot_table
 from model.train.depth_metric import depth_loss, depth_metric
 from model.train.latents import LatentCoder, LatentStore
@@ -54,8 +57,6 @@ def vae() -> Vae:
 
 
 def _packed(footage: Footage) -> Tensor:
-    from model.rgbd import pack_rgbd
-
     return pack_rgbd(footage.clip.frames, footage.clip.depth)
 
 
@@ -64,21 +65,33 @@ def style() -> StyleClips:
     return StyleClips(tuple(_styled(100 + seed) for seed in range(12)), 12, 0, ())
 
 
-def _dit() -> Dit:
+@pytest.fixture(scope="module")
+def base(vae: Vae) -> Dit:
+    """A transformer that knows plain rooms a little."""
     torch.manual_seed(2)
     dit = Dit(DIT)
+    samples = [render_sample(200 + seed, frames=9, width=48, height=32) for seed in range(12)]
     with torch.no_grad():
-        for parameter in dit.parameters():
-            parameter.add_(0.05 * torch.randn(parameter.shape))
+        latents = torch.stack([vae.encode(_packed(Footage(sample.clip))[None])[0] for sample in samples])
+    rays = torch.stack([plucker_rays(sample.clip.cameras, 4, 8) for sample in samples])
+    slots = torch.stack([slot_indices(slot_table(), sample.room.slots) for sample in samples])
+    condition = Condition.plain(slots, rays)
+    optimizer = torch.optim.Adam(dit.parameters(), lr=5e-3)
+    for _ in range(120):
+        noise, sigmas = torch.randn(latents.shape), torch.rand(len(latents))
+        error = dit(interpolate(latents, noise, sigmas), sigmas, condition) - velocity(latents, noise)
+        optimizer.zero_grad()
+        error.square().mean().backward()
+        optimizer.step()
     return dit.eval().requires_grad_(False)
 
 
 @pytest.fixture
-def data(vae: Vae, style: StyleClips, tmp_path: Path) -> LoraData:
+def data(vae: Vae, base: Dit, style: StyleClips, tmp_path: Path) -> LoraData:
     coder = LatentCoder(vae, "vae", slot_table())
     prior = PriorClips(tuple(dict(piece.slots or {}) for piece in style.pieces[:4]), SIZE)
     stores = LatentStore(tmp_path / "style", style, coder), LatentStore(tmp_path / "prior", prior, coder)
-    return LoraData(_dit(), REVISION, *stores, {"clips": style.clips})
+    return LoraData(base, REVISION, *stores, {"clips": style.clips})
 
 
 def _plan(out: Path, **changes: object) -> TrainingPlan:
