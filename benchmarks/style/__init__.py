@@ -1,0 +1,1 @@
+"""The style of the worked example of adapters, and how far clips are from a style."""
