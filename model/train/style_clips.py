@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 
-from clips.cameras import Cameras
-from clips.clip import Clip
 from clips.dungeon.graybox import graybox_depth, graybox_of
 from clips.dungeon.render import render_room
 from clips.dungeon.scene import RoomSpec, sample_camera_path, sample_room, seeded
@@ -21,7 +19,7 @@ from clips.footage.footage import Footage
 from model.dit import Dit
 from model.errors import ModelError
 from model.measure.scenes import ClipSize
-from model.prompt import parse_prompt
+from model.train.footage_clips import caption_slots
 from model.vae import Vae
 
 FEWEST = 20
@@ -88,10 +86,10 @@ def read_style_clips(folder: Path, size: ClipSize, *, few: bool = False) -> Styl
         if problem is not None or isinstance(read, SkippedClip):
             skipped.append(problem or read)  # type: ignore[arg-type]
             continue
-        slots = known_slots(read)
+        slots = dict(read.slots) if read.slots else caption_slots(read)
         clips, uncaptioned = clips + 1, uncaptioned + (not slots)
         starts = range(0, len(read.clip) - size.frames + 1, max(size.frames - 1, 1))
-        pieces += [_piece(replace(read, slots=slots), start, size.frames) for start in starts]
+        pieces += [replace(read, slots=slots).at(np.arange(start, start + size.frames)) for start in starts]
     _check_number(folder, clips, skipped, few=few)
     return StyleClips(tuple(pieces), clips, uncaptioned, tuple(skipped))
 
@@ -100,19 +98,6 @@ def clip_size(vae: Vae, dit: Dit, fps: float = 8.0) -> ClipSize:
     """The size of the clips that these networks make."""
     (time, rows, columns), config = dit.config.latent_size, vae.config
     return ClipSize(1 + (time - 1) * config.group_frames, columns * config.patch_px, rows * config.patch_px, fps)
-
-
-def known_slots(footage: Footage) -> dict[str, str]:
-    """The words of the footage's slots, or those that its English captions say where it has none."""
-    if footage.slots:
-        return dict(footage.slots)
-    texts = footage.captions.get("en", ()) or tuple(text for some in footage.captions.values() for text in some)
-    found: dict[str, str] = {}
-    for text in texts:
-        for name, word in parse_prompt(text).values.items():
-            if word is not None:
-                found.setdefault(name, word)
-    return found
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,26 +169,3 @@ def _check_number(folder: Path, clips: int, skipped: list[SkippedClip], *, few: 
     if clips < (1 if few else FEWEST):
         hint = "" if few or not clips else "; --few trains on them all the same, and will know them by heart"
         raise ModelError(f"{folder}: {clips} usable clips{why}; an adapter needs {FEWEST} or more{hint}")
-
-
-def _piece(footage: Footage, start: int, frames: int) -> Footage:
-    """`frames` frames from `start` on, with all that is known of them but the flow."""
-    if start == 0 and len(footage.clip) == frames:
-        return replace(footage, flow=None)
-    clip, span = footage.clip, slice(start, start + frames)
-    cameras = Cameras(clip.cameras.viewmats[span], clip.cameras.Ks[span], clip.cameras.width, clip.cameras.height)
-    cut = Clip(
-        clip.frames[span], clip.depth[span], cameras, clip.times[span], clip.caption, _cut(clip.motion_mask, span)
-    )
-    return replace(
-        footage,
-        clip=cut,
-        object_mask=_cut(footage.object_mask, span),
-        room_depth=_cut(footage.room_depth, span),
-        objects_depth=_cut(footage.objects_depth, span),
-        flow=None,
-    )
-
-
-def _cut(planes: np.ndarray | None, span: slice) -> np.ndarray | None:
-    return None if planes is None else planes[span]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service.cli.train_judge import train_judge_command
+from service.cli.train_lora import train_lora_command
 from service.cli.training_run import (
     AsJson,
     Minutes,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 train_app = typer.Typer(no_args_is_help=True, add_completion=False)
 train_app.command("judge")(train_judge_command)
+train_app.command("lora")(train_lora_command)
 
 Clips = Annotated[int, typer.Option(help="Training clips; each is rendered once and kept.", min=1)]
 ClipsDir = Annotated[Path, typer.Option(help="Where rendered clips are kept.")]

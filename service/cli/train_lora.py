@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.cli.train import AsJson, Minutes, Resume, Steps, Threads, progress_bar, training_plan
+from service.cli.training_run import AsJson, Minutes, Resume, Steps, Threads, progress_bar, training_plan
 
 if TYPE_CHECKING:
     from model.train.lora import LoraData
