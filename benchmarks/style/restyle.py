@@ -5,20 +5,33 @@ to a pale magenta, what colour is left is turned by half a circle and weakened. 
 lines in world space (`HATCH_PERIOD_M`), the darker the denser, fixed to walls and things under a moving camera; what
 moves on its own has none, for they would swim on it.
 Depth, cameras and captions stay as they are, so everything but palette and texture can be judged as before:
-`undo_palette` gives the colours back, all but what rounding and clipping took. `python -m benchmarks.lora --clips-out
-DIR` writes a clip folder of restyled rooms.
+`undo_palette` gives the colours back, all but what rounding and clipping took.
+
+    python -m benchmarks.style.restyle --out DIR [--clips 60] [--first-seed 200000]
+
+writes a clip folder (docs/clip-folders.md) of restyled rooms, none of which the base was trained on.
 """
 
 from __future__ import annotations
 
+import argparse
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
 
 from clips.cameras import Cameras
 from clips.clip import Clip
+from clips.dungeon.graybox import graybox_depth, graybox_of
+from clips.dungeon.render import render_sample
+from clips.footage.clip_folder import ClipFolder
+from clips.footage.dataset_file import our_dataset
+from clips.footage.footage import Footage
+
+CLIPS, FIRST_SEED = 60, 200_000
+FRAMES, WIDTH, HEIGHT, FPS = 17, 96, 64, 8.0
 
 LUMA = np.array([0.299, 0.587, 0.114])
 SHADOW = np.array([6.0, 44.0, 54.0])
@@ -88,3 +101,48 @@ def undo_palette(frames: UInt8[np.ndarray, "*T H W 3"]) -> UInt8[np.ndarray, "*T
     matrix, offset = palette()
     plain: np.ndarray = (frames - offset) @ np.linalg.inv(matrix).T
     return np.clip(np.round(plain), 0, 255).astype(np.uint8)
+
+
+def restyled_room(seed: int) -> Footage:
+    """A room of the base's domain, restyled, with its caption, slots and blockouts."""
+    sample = render_sample(seed, False, FRAMES, WIDTH, HEIGHT, FPS)
+    clip = sample.clip
+    return Footage(
+        restyle(clip),
+        slots=sample.room.slots,
+        object_mask=sample.object_mask,
+        room_depth=graybox_depth(graybox_of(sample.room, False), clip.cameras, clip.times),
+        objects_depth=graybox_depth(graybox_of(sample.room, True), clip.cameras, clip.times),
+        source={"renderer": "clips.dungeon", "seed": seed, "style": "benchmarks.style.restyle"},
+    )
+
+
+def write_folder(folder: Path, clips: int = CLIPS, first_seed: int = FIRST_SEED) -> None:
+    """Write a clip folder of so many restyled rooms; those that are there stay.
+
+    Raises:
+        InvalidClip: the folder holds another data set.
+        OSError: it cannot be written.
+    """
+    about = "Rooms of Narthex's renderer in teal and magenta with hatching: the worked example of docs/lora.md."
+    info = our_dataset("teal-hatch", WIDTH, HEIGHT, FPS, about=about, licence="CC0-1.0")
+    target = ClipFolder.create(folder, info)
+    there = set(target.names())
+    for seed in range(first_seed, first_seed + clips):
+        if f"room-{seed}" not in there:
+            target.write(f"room-{seed}", restyled_room(seed))
+
+
+def main() -> None:
+    """Write the clip folder that the arguments ask for."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--out", type=Path, required=True, help="folder to write")
+    parser.add_argument("--clips", type=int, default=CLIPS, help=f"rooms (default {CLIPS})")
+    parser.add_argument("--first-seed", type=int, default=FIRST_SEED, help="seed of the first room")
+    arguments = parser.parse_args()
+    write_folder(arguments.out, arguments.clips, arguments.first_seed)
+    print(f"{arguments.out}: {arguments.clips} clips")
+
+
+if __name__ == "__main__":
+    main()
