@@ -1,7 +1,9 @@
 """Generation: a SegmentSpec becomes a Clip, a few denoising steps at a time, and may be put down and taken up.
 
 Every pixel and every depth comes from the networks; the dungeon renderer is not part of this path
-(test_generating_path_imports_no_renderer).
+(test_generating_path_imports_no_renderer). A segment longer than what the transformer makes at once is made in
+windows: the last latent frame of one is given, clean, as the first of the next. Up to MAP_STEPS steps are the flow
+map's, one pass each; more follow the guided equation.
 """
 
 from __future__ import annotations
@@ -12,34 +14,44 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
 from clips.clip import Clip
 from model.checkpoint import load_dit, load_vae
-from model.dit import Dit, slot_indices
+from model.control import control_features
+from model.dit import Condition, Dit, slot_indices
 from model.errors import ModelError, UnreadableCheckpoint, UnsupportedSpec
-from model.guidance import guided_velocity
+from model.guidance import flow_map, guided_velocity
 from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
-from model.revision import DIT_FILE, VAE_FILE, default_weights, file_revision
-from model.rgbd import unpack_rgbd
-from model.sampler import sample_euler, seeded_noise, sigma_grid
+from model.revision import DIT_FILE, MAP_STEPS, VAE_FILE, default_weights, file_revision
+from model.rgbd import pack_rgbd, unpack_rgbd
+from model.sampler import frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid, step_noise
 from model.spec import SegmentSpec
+from model.spec_control import FirstFrame
+from model.steering import Steering, steering_of
 from model.vae import Vae
 
 SIGMA_SHIFT = 2.0
+MAX_WINDOWS = 2
+"""Windows of the longest segment: 17 and 33 frames of the shipped model."""
 
 
 @dataclass(frozen=True)
 class SupportedSize:
-    """The one segment size that a model makes."""
+    """The segment size that a model makes: `frames` in one window, more in several."""
 
     frames: int
     width: int
     height: int
+
+    @property
+    def frame_counts(self) -> tuple[int, ...]:
+        """The lengths that can be made: windows overlap by a latent frame, so each adds `frames` - 1."""
+        return tuple(1 + windows * (self.frames - 1) for windows in range(1, MAX_WINDOWS + 1))
 
     def __str__(self) -> str:
         return f"{self.frames} frames of {self.width}x{self.height}"
@@ -71,7 +83,7 @@ class Generator:
 
     @property
     def supported(self) -> SupportedSize:
-        """The one size that these weights make."""
+        """The size that these weights make."""
         time, rows, columns = self.dit.config.latent_size
         config = self.vae.config
         return SupportedSize(1 + (time - 1) * config.group_frames, columns * config.patch_px, rows * config.patch_px)
@@ -81,24 +93,48 @@ class Generator:
 
         Raises:
             UnsupportedSpec: another size, length or revision than this model's; the message names what it makes.
+            InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids.
         """
-        noise = seeded_noise([spec.seed], self._latent_shape())
-        return Generation(self, spec, noise.to(self.device), 0)
+        check_supported(self, spec)
+        latents = self._noise(spec)
+        if spec.first_frame is not None:
+            latents[:, :, :1] = self._encoded(spec.first_frame)
+        return Generation(self, spec, latents.to(self.device), 0)
 
     def resume(self, spec: SegmentSpec, state: bytes) -> Generation:
         """The generation that `Generation.state_bytes` put down; it goes on bit for bit as if never stopped.
 
         Raises:
-            UnsupportedSpec: as `begin`.
+            UnsupportedSpec, InvalidSpec: as `begin`.
             ModelError: the state is damaged, or belongs to another spec.
         """
-        latents, steps_done = _read_state(state, spec)
-        if tuple(latents.shape) != (1, *self._latent_shape()) or not torch.isfinite(latents).all():
+        check_supported(self, spec)
+        latents, steps_done = _read_state(state, spec, self.windows_of(spec) * spec.steps)
+        if tuple(latents.shape) != (1, *self._latent_shape(spec)) or not torch.isfinite(latents).all():
             raise ModelError(f"generation state: latents of shape {tuple(latents.shape)} do not fit this model")
         return Generation(self, spec, latents.to(self.device), steps_done)
 
-    def _latent_shape(self) -> tuple[int, int, int, int]:
-        return (self.dit.config.latent_channels, *self.dit.config.latent_size)
+    def windows_of(self, spec: SegmentSpec) -> int:
+        """How many windows a segment of this length is made in."""
+        return (len(spec.cameras) - 1) // (self.supported.frames - 1)
+
+    def _latent_shape(self, spec: SegmentSpec) -> tuple[int, int, int, int]:
+        time, rows, columns = self.dit.config.latent_size
+        return self.dit.config.latent_channels, 1 + self.windows_of(spec) * (time - 1), rows, columns
+
+    def _noise(self, spec: SegmentSpec) -> Float[Tensor, "1 C t h w"]:
+        """The noise of all windows: the first is the seed's own, so that a short segment is a long one's beginning."""
+        channels, _, rows, columns = self._latent_shape(spec)
+        time = self.dit.config.latent_size[0]
+        parts = [seeded_noise([spec.seed], (channels, time, rows, columns))]
+        for window in range(1, self.windows_of(spec)):
+            parts.append(step_noise([spec.seed], window, (channels, time - 1, rows, columns)))
+        return torch.cat(parts, dim=2)
+
+    @torch.inference_mode()
+    def _encoded(self, first: FirstFrame) -> Float[Tensor, "1 C 1 h w"]:
+        packed = pack_rgbd(first.frame[None], first.depth[None])[None]
+        return self.vae.encode(packed.to(self.device)).cpu()
 
 
 class Generation:
@@ -106,25 +142,28 @@ class Generation:
 
     Attributes:
         prompt: how the prompt was understood, with the terms that were not.
-        steps_done, steps_total: denoising steps.
+        steering: what control it is made with; `Steering.to_json` is the record of it.
+        steps_done, steps_total: denoising steps, of all windows.
     """
 
     def __init__(self, generator: Generator, spec: SegmentSpec, latents: Tensor, steps_done: int) -> None:
-        _check_supported(generator, spec)
         self.spec = spec
         self.prompt: PromptSlots = parse_prompt(spec.prompt)
-        self.steps_done, self.steps_total = steps_done, spec.steps
+        self.steering: Steering = steering_of(spec, self.prompt.values)
+        self.steps_done, self.steps_total = steps_done, spec.steps * generator.windows_of(spec)
         self._generator, self._latents = generator, latents
         self._sigmas = sigma_grid(spec.steps, SIGMA_SHIFT).to(generator.device)
-        config = generator.vae.config
-        rays = plucker_rays(spec.cameras, config.group_frames, config.patch_px)[None].to(generator.device)
-        slots = slot_indices(generator.dit.config.slots, self.prompt.values)[None].to(generator.device)
-        self._velocity = guided_velocity(generator.dit, slots, rays, spec.guidance)
+        self._whole = self._condition()
 
     @property
     def done(self) -> bool:
         """True once every denoising step is made and `finish` may be called."""
         return self.steps_done >= self.steps_total
+
+    @property
+    def uses_flow_map(self) -> bool:
+        """Whether it is made by the flow map, without guidance."""
+        return self.spec.steps <= MAP_STEPS
 
     @torch.inference_mode()
     def advance(self, steps: int) -> None:
@@ -135,9 +174,12 @@ class Generation:
         """
         if steps < 0:
             raise ModelError(f"steps to advance must not be negative, got {steps}")
-        stop = min(self.steps_done + steps, self.steps_total)
-        self._latents = sample_euler(self._velocity, self._latents, self._sigmas[self.steps_done : stop + 1])
-        self.steps_done = stop
+        last = min(self.steps_done + steps, self.steps_total)
+        while self.steps_done < last:
+            window, first = divmod(self.steps_done, self.spec.steps)
+            stop = min(self.spec.steps, first + last - self.steps_done)
+            self._advance(window, first, stop)
+            self.steps_done += stop - first
 
     def finish(self) -> Clip:
         """The clip: decoded frames and metric depth with the spec's exact cameras, times from 0 on.
@@ -153,17 +195,63 @@ class Generation:
 
     @torch.inference_mode()
     def preview(self) -> UInt8[np.ndarray, "T H W 3"]:
-        """Frames (T, H, W, 3) of the clip that the present step foresees: x - sigma * velocity, decoded."""
-        sigma = self._sigmas[self.steps_done : self.steps_done + 1]
-        foreseen = self._latents
-        if not self.done:
-            foreseen = foreseen - sigma * self._velocity(foreseen, sigma)
-        return self._decode(foreseen)[0]
+        """Frames (T, H, W, 3) that the present step foresees: of the windows begun so far, decoded."""
+        if self.done:
+            return self._decode(self._latents)[0]
+        window, step = divmod(self.steps_done, self.spec.steps)
+        span = self._span(window)
+        state, condition, given = self._latents[:, :, span], self._windowed(window), self._given(window)
+        levels = frame_grid(torch.stack([self._sigmas[step], self._sigmas[-1]]), given)
+        if self.uses_flow_map:
+            foreseen = sample_map(flow_map(self._generator.dit, condition), state, levels)
+        else:
+            foreseen = sample_euler(guided_velocity(self._generator.dit, condition, self.spec.guidance), state, levels)
+        return self._decode(torch.cat([self._latents[:, :, : span.start], foreseen], dim=2))[0]
 
     def state_bytes(self) -> bytes:
         """Everything that `Generator.resume` needs besides the spec."""
         header = {"spec_key": self.spec.key(), "steps_done": str(self.steps_done)}
         return save({"latents": self._latents.cpu().contiguous()}, {"state": json.dumps(header)})
+
+    def _advance(self, window: int, first: int, stop: int) -> None:
+        """Steps `first` to `stop` of a window."""
+        dit, condition, span = self._generator.dit, self._windowed(window), self._span(window)
+        levels = frame_grid(self._sigmas[first : stop + 1], self._given(window))
+        state = self._latents[:, :, span]
+        if self.uses_flow_map:
+            made = sample_map(flow_map(dit, condition), state, levels)
+        else:
+            made = sample_euler(guided_velocity(dit, condition, self.spec.guidance), state, levels)
+        self._latents = torch.cat([self._latents[:, :, : span.start], made, self._latents[:, :, span.stop :]], dim=2)
+
+    def _condition(self) -> Condition:
+        """What the network is told of the whole segment, (1, ..., t of all windows, h, w)."""
+        generator, config, spec = self._generator, self._generator.vae.config, self.spec
+        said = {**self.prompt.values, **self.steering.words}
+        rays = plucker_rays(spec.cameras, config.group_frames, config.patch_px)[None]
+        control = None
+        if self.steering.depth is not None:
+            control = control_features(self.steering.depth, config.group_frames, config.patch_px)[None]
+        slots = slot_indices(generator.dit.config.slots, said)[None]
+        kinds = torch.tensor([self.steering.network_kind])
+        return Condition(slots, rays, control, kinds, torch.ones(1, dtype=torch.bool)).to(generator.device)
+
+    def _span(self, window: int) -> slice:
+        length = self._generator.dit.config.latent_size[0]
+        return slice(window * (length - 1), window * (length - 1) + length)
+
+    def _windowed(self, window: int) -> Condition:
+        """What the network is told of one window."""
+        whole, span = self._whole, self._span(window)
+        control = None if whole.control is None else whole.control[:, :, span]
+        starts = torch.full_like(whole.starts, window == 0)
+        return Condition(whole.slots, whole.rays[:, :, span], control, whole.control_kind, starts)
+
+    def _given(self, window: int) -> Bool[Tensor, "1 t"]:
+        """The latent frames of a window that are given: of a later one the first, which the one before it made."""
+        given = torch.zeros(1, self._generator.dit.config.latent_size[0], dtype=torch.bool)
+        given[:, 0] = window > 0 or self.spec.first_frame is not None
+        return given.to(self._generator.device)
 
     @torch.inference_mode()
     def _decode(self, latents: Float[Tensor, "1 C t h w"]) -> tuple[np.ndarray, np.ndarray]:
@@ -171,15 +259,20 @@ class Generation:
         return frames, depth
 
 
-def _check_supported(generator: Generator, spec: SegmentSpec) -> None:
-    wanted = SupportedSize(len(spec.cameras), spec.cameras.width, spec.cameras.height)
-    if wanted != generator.supported:
-        raise UnsupportedSpec(f"this model makes segments of {generator.supported}, got a spec of {wanted}")
+def check_supported(generator: Generator, spec: SegmentSpec) -> None:
+    """Raises UnsupportedSpec where a spec wants another size, length or revision than the generator makes."""
+    made, frames, cameras = generator.supported, len(spec.cameras), spec.cameras
+    if frames not in made.frame_counts or (cameras.width, cameras.height) != (made.width, made.height):
+        lengths = " or ".join(map(str, made.frame_counts))
+        raise UnsupportedSpec(
+            f"this model makes segments of {lengths} frames of {made.width}x{made.height}, "
+            f"got a spec of {frames} frames of {cameras.width}x{cameras.height}"
+        )
     if spec.model_revision != generator.revision:
         raise UnsupportedSpec(f"these weights are revision {generator.revision}, the spec wants {spec.model_revision}")
 
 
-def _read_state(state: bytes, spec: SegmentSpec) -> tuple[Tensor, int]:
+def _read_state(state: bytes, spec: SegmentSpec, steps_total: int) -> tuple[Tensor, int]:
     try:
         latents = load(state)["latents"]
         length = int.from_bytes(state[:8], "little")
@@ -189,6 +282,6 @@ def _read_state(state: bytes, spec: SegmentSpec) -> tuple[Tensor, int]:
         raise ModelError(f"generation state is damaged ({error})") from error
     if header.get("spec_key") != spec.key():
         raise ModelError(f"generation state belongs to spec {header.get('spec_key')}, got spec {spec.key()}")
-    if not 0 <= steps_done <= spec.steps:
-        raise ModelError(f"generation state: steps_done must be within [0, {spec.steps}], got {steps_done}")
+    if not 0 <= steps_done <= steps_total:
+        raise ModelError(f"generation state: steps_done must be within [0, {steps_total}], got {steps_done}")
     return latents, steps_done

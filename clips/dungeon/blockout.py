@@ -12,12 +12,16 @@ from enum import StrEnum
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
-from clips.errors import InvalidRoom
+from clips.cameras import Cameras
+from clips.dungeon.cells import room_cells, start_cells
+from clips.errors import InvalidCameras, InvalidRoom
 
 MAX_PROXIES = 64
 MAX_KEYS = 4096
+CLEAR_M = 0.15
+"""No camera may come nearer to a solid than this."""
 HALF_LIMITS_M = (0.01, 20.0)
 WIDTH_LIMITS_M, HEIGHT_LIMITS_M, DEPTH_LIMITS_M = (2.0, 40.0), (2.4, 20.0), (1.0, 60.0)
 """Of a room; the least width and height leave room for the doorway."""
@@ -148,3 +152,25 @@ def _proxy(fields: dict[str, Any]) -> Proxy:
         np.asarray(fields["centers_m"], dtype=np.float64).reshape(-1, 3),
         np.asarray(fields["rotations"], dtype=np.float64).reshape(-1, 3, 3),
     )
+
+
+def check_cameras(graybox: Graybox, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> None:
+    """Raises InvalidCameras where a camera stands outside the empty space or in a solid; names the frames."""
+    start_cells(room_cells(graybox.width_m, graybox.height_m, graybox.depth_m), cameras)
+    blocked = blocked_frames(graybox, cameras, times)
+    if len(blocked):
+        raise InvalidCameras(
+            f"cameras must keep {CLEAR_M} m away from the solids of the graybox; frames {blocked[:8].tolist()} do not"
+        )
+
+
+def blocked_frames(graybox: Graybox, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> Int64[np.ndarray, " B"]:
+    """The frames whose camera is in a solid of the blockout, or nearer than CLEAR_M to the box around it."""
+    blocked = np.zeros(len(cameras), dtype=bool)
+    for proxy in graybox.proxies:
+        states = proxy.at(np.asarray(times, dtype=np.float64))
+        turns = states[:, 3:].reshape(-1, 3, 3)
+        local = np.einsum("tji,tj->ti", turns, cameras.positions - states[:, :3])
+        outside = np.maximum(np.abs(local) - np.asarray(proxy.half_m), 0.0)
+        blocked |= np.linalg.norm(outside, axis=1) < CLEAR_M
+    return np.flatnonzero(blocked)

@@ -20,8 +20,8 @@ from clips.dungeon.blockout import (
     Graybox,
     Proxy,
     ProxyKind,
+    check_cameras,
 )
-from clips.dungeon.cells import room_cells, start_cells
 from clips.errors import InvalidCameras
 from model.errors import InvalidSpec
 from model.spec_control import Control, ControlKind
@@ -148,8 +148,8 @@ def control_of(part: GrayboxPart, base_dir: Path | None) -> Control:
         raise BadGraybox(f"got {got(part.depth_file)}: {error}", ("depth_file",)) from error
 
 
-def check_fits(control: Control, cameras: Cameras) -> None:
-    """Raises BadGraybox where a depth clip is not of the cameras' size, or a camera stands outside the blockout."""
+def check_fits(control: Control, cameras: Cameras, fps: float) -> None:
+    """Raises BadGraybox where a depth clip is not of the cameras' size, or a camera is not in the blockout's air."""
     try:
         control.check_size(cameras)
     except InvalidSpec as error:
@@ -157,10 +157,10 @@ def check_fits(control: Control, cameras: Cameras) -> None:
     if control.graybox is not None:
         room = control.graybox
         try:
-            start_cells(room_cells(room.width_m, room.height_m, room.depth_m), cameras)
+            check_cameras(room, cameras, np.arange(len(cameras)) / fps)
         except InvalidCameras as error:
             size = f"{room.width_m:g} x {room.height_m:g} x {room.depth_m:g} m"
-            raise BadGraybox(f"got a room of {size} that the camera's path leaves: {error}") from error
+            raise BadGraybox(f"got a room of {size} that does not fit the camera's path: {error}") from error
 
 
 def _check_inside(index: int, position_m: list[float], width_m: float, height_m: float, depth_m: float) -> None:

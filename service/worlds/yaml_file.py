@@ -168,7 +168,7 @@ class _Merged:
             camera_path=self._value("camera").camera_path(),
             width_px=width_px,
             height_px=height_px,
-            control=self._control(frames, base_dir),
+            control=self._control(frames, fps, base_dir),
             placeholder=self._placeholder(base_dir),
             qualities=tuple(sorted(Quality[quality.upper()] for quality in self._value("qualities"))),
         )
@@ -195,7 +195,7 @@ class _Merged:
             self.problems.append(Problem(self._text.line(path), path, text))
             return None
 
-    def _control(self, frames: int, base_dir: Path | None) -> Control:
+    def _control(self, frames: int, fps: float, base_dir: Path | None) -> Control:
         part = self._content.graybox
         if part is None:
             written = self._value("control")
@@ -204,7 +204,7 @@ class _Merged:
         self._check(asked == "auto", "control", asked, "auto beside a graybox, or no graybox")
         try:
             control = control_of(part, base_dir)
-            check_fits(control, self._value("camera").camera_path().cameras(frames, *self._value("size")))
+            check_fits(control, self._value("camera").camera_path().cameras(frames, *self._value("size")), fps)
         except BadGraybox as error:
             path = (*self._path, "graybox", *error.path)
             self.problems.append(Problem(self._text.line(path), path, str(error)))

@@ -7,14 +7,15 @@ import torch
 
 from clips.camera_path import CameraPath
 from clips.cameras import Cameras
+from clips.dungeon.attributes import SLOTS
 from model.dit import Dit, DitConfig
 from model.generate import Generator
 from model.spec import SegmentSpec
-from model.train.data import slot_table
 from model.vae import Vae, VaeConfig
 
+SLOT_TABLE = tuple((name, tuple(map(str, words))) for name, words in SLOTS.items())
 SMALL_VAE = VaeConfig(latent_channels=6, width=16, encoder_blocks=2, decoder_blocks=2, patch_px=8, group_frames=4)
-SMALL_DIT = DitConfig(latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=slot_table())
+SMALL_DIT = DitConfig(latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=SLOT_TABLE)
 FRAMES, WIDTH, HEIGHT = 9, 48, 32
 REVISION = "0123456789ab"
 

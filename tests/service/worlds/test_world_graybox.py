@@ -157,10 +157,13 @@ def test_a_graybox_and_another_control_contradict_each_other():
 def test_a_camera_that_leaves_the_room_is_refused_with_frame_and_place():
     field, message = problem(f"graybox: {{{ROOM.replace('depth_m: 6', 'depth_m: 2')}}}, camera: {{distance_m: 4.0}}")
     assert field == "gates.g.content.graybox"
-    assert "5 x 3.2 x 2 m that the camera's path leaves" in message
+    assert "5 x 3.2 x 2 m that does not fit the camera's path" in message
     assert re.search(r"frames \[7, 8.* the first is at \[0\.0, -1\.5, 2\.05\] m", message)
     field, _ = problem(f"graybox: {{{ROOM}}}", "{camera: {start_z_m: -5.0, distance_m: -4.0}}")
     assert field == "gates.g.content.graybox"
+    in_the_way = BOX.replace("[-1.0, -0.4, 2]", "[0, -1.5, 1.2]")
+    field, message = problem(f"graybox: {{{ROOM}, objects: [{{{in_the_way}}}]}}")
+    assert re.search(r"keep 0\.15 m away from the solids of the graybox; frames \[4, 5", message)
 
 
 def test_depth_of_another_size_or_with_holes_is_refused(tmp_path):
