@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
 import torch
@@ -13,6 +14,7 @@ from model.linear import Linear
 from model.pca import whitened_pca
 
 CHANNELS = 4
+ENCODER_PARTS = ("project_", "embed_first", "embed_group", "read_", "encoder", "latent_mean", "whiten")
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class VaeConfig:
         latent_channels: C of the latents (B, C, T, H, W).
         width: channels of the refiner at latent resolution.
         encoder_blocks, decoder_blocks: refiner blocks on each side.
+        detail_width: hidden width of the layers that read and write the detail of a patch (edges, silhouettes).
         patch_px: side of a spatial patch; one latent cell covers patch_px x patch_px pixels.
         group_frames: frames in one latent frame after the first; the first frame has a latent of its own.
 
@@ -36,9 +39,10 @@ class VaeConfig:
     decoder_blocks: int
     patch_px: int
     group_frames: int
+    detail_width: int
 
     def __post_init__(self) -> None:
-        for field in ("latent_channels", "width", "patch_px", "group_frames"):
+        for field in ("latent_channels", "width", "patch_px", "group_frames", "detail_width"):
             if getattr(self, field) < 1:
                 raise InvalidSpec(f"vae: {field} must be positive, got {getattr(self, field)}")
         if self.encoder_blocks < 0 or self.decoder_blocks < 0 or self.width % 4:
@@ -99,6 +103,8 @@ class Vae(nn.Module):
         self.project_group = nn.Linear(group, latent)
         self.embed_first = Linear(first, width)
         self.embed_group = Linear(group, width)
+        self.read_first = _detail(first, config.detail_width, width)
+        self.read_group = _detail(group, config.detail_width, width)
         self.encoder = nn.Sequential(*(CausalShiftBlock(width) for _ in range(config.encoder_blocks)))
         self.encoder_head = _zero_linear(width, latent)
         self.embed_latent = Linear(latent, width)
@@ -107,9 +113,20 @@ class Vae(nn.Module):
         self.unproject_group = nn.Linear(latent, group)
         self.head_first = _zero_linear(width, first)
         self.head_group = _zero_linear(width, group)
+        self.write_first = _detail(width, config.detail_width, first)
+        self.write_group = _detail(width, config.detail_width, group)
         self.register_buffer("latent_mean", torch.zeros(latent))
         self.register_buffer("whiten", torch.eye(latent))
         self.register_buffer("unwhiten", torch.eye(latent))
+
+    @property
+    def encoder_revision(self) -> str:
+        """First 12 hex digits of a SHA-256 over what decides the latents: a decoder trained on keeps its latents."""
+        hasher = hashlib.sha256(repr(self.config).encode())
+        for name, tensor in sorted(self.state_dict().items()):
+            if name.startswith(ENCODER_PARTS):
+                hasher.update(name.encode() + tensor.detach().cpu().half().numpy().tobytes())
+        return hasher.hexdigest()[:12]
 
     def patch_values(self, frames: int) -> int:
         """Numbers in one patch of `frames` frames."""
@@ -132,15 +149,17 @@ class Vae(nn.Module):
         """
         first, group = self.to_patches(rgbd)
         projected = torch.cat([self.project_first(first), self.project_group(group)], dim=1)
-        features = torch.cat([self.embed_first(first), self.embed_group(group)], dim=1)
+        of_first = self.embed_first(first) + self.read_first(first)
+        features = torch.cat([of_first, self.embed_group(group) + self.read_group(group)], dim=1)
         refined: Tensor = self.encoder_head(self.encoder(features))
         return projected + refined
 
     def decode_raw(self, raw: Float[Tensor, "B t h w C"]) -> Float[Tensor, "B 4 T H W"]:
         """Clips of latents before whitening."""
         features = self.decoder(self.embed_latent(raw))
-        first = self.unproject_first(raw[:, :1]) + self.head_first(features[:, :1])
-        group = self.unproject_group(raw[:, 1:]) + self.head_group(features[:, 1:])
+        head, rest = features[:, :1], features[:, 1:]
+        first = self.unproject_first(raw[:, :1]) + self.head_first(head) + self.write_first(head)
+        group = self.unproject_group(raw[:, 1:]) + self.head_group(rest) + self.write_group(rest)
         return self.from_patches(first, group)
 
     def to_patches(self, rgbd: Float[Tensor, "B 4 T H W"]) -> tuple[Tensor, Tensor]:
@@ -200,6 +219,13 @@ class Vae(nn.Module):
         self.latent_mean.copy_(mean)
         self.whiten.copy_(vectors @ torch.diag(1.0 / root) @ vectors.T)
         self.unwhiten.copy_(vectors @ torch.diag(root) @ vectors.T)
+
+
+def _detail(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    """What a linear layer cannot say of a patch: where an edge runs through it; zero before training."""
+    return nn.Sequential(
+        nn.LayerNorm(inputs), Linear(inputs, hidden), nn.GELU(approximate="tanh"), _zero_linear(hidden, outputs)
+    )
 
 
 def _zero_linear(inputs: int, outputs: int) -> Linear:

@@ -1,4 +1,4 @@
-"""Training clips: the dungeon renderer's output in memory-mapped files, and the latents made of them."""
+"""Training clips of the VAE: the dungeon renderer's output in memory-mapped files."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy.lib.format import open_memmap
 from torch import Tensor
@@ -19,9 +18,7 @@ from clips.dungeon.render import DungeonSample, render_sample
 from model.checkpoint import write_atomically
 from model.dit import SlotTable, slot_indices
 from model.errors import ModelError
-from model.rays import plucker_rays
 from model.rgbd import pack_rgbd
-from model.vae import Vae
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are to do."""
@@ -57,7 +54,7 @@ def slot_table() -> SlotTable:
 class ClipStore:
     """Rendered clips in a folder, each rendered when it is first wanted and kept for later runs.
 
-    `frames.npy` (N, T, H, W, 3) uint8, `depth.npy` (N, T, H, W) float16 metres, `mask.npy` (N, T, H, W) bool,
+    `frames.npy` (N, T, H, W, 3) uint8, `depth.npy` (N, T, H, W) float16 metres, `mask.npy` (N, T, H, W) bool: the free object,
     `viewmats.npy`, `Ks.npy`, `slots.npy` (N, S) int64; `recipe.json` says which clips, `done.npy` (N,) which are
     there. A clip is a function of its seed, so two processes may fill one store: they write the same bytes.
 
@@ -112,7 +109,7 @@ class ClipStore:
         clip = sample.clip
         self.frames[index] = clip.frames
         self.depth[index] = clip.depth
-        self.mask[index] = clip.motion_mask if clip.motion_mask is not None else False
+        self.mask[index] = sample.object_mask
         self.viewmats[index], self.Ks[index] = clip.cameras.viewmats, clip.cameras.Ks
         self.slots[index] = slot_indices(slot_table(), {name: str(getattr(sample.room, name)) for name in SLOTS})
 
@@ -128,49 +125,3 @@ class ClipStore:
         if path.exists():
             return open_memmap(path, mode="r+")
         return open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)
-
-
-@dataclass(frozen=True, eq=False)
-class LatentSet:
-    """What the transformer trains on.
-
-    Attributes:
-        latents: whitened, (N, C, t, h, w), fp16.
-        rays: (N, 12, t, h, w), fp16.
-        slots: (N, S), int64.
-    """
-
-    latents: Tensor
-    rays: Tensor
-    slots: Tensor
-
-    def __len__(self) -> int:
-        return len(self.latents)
-
-
-def mirrored(rgbd: Float[Tensor, "4 T H W"], cameras: Cameras) -> tuple[Float[Tensor, "4 T H W"], Cameras]:
-    """The clip and its cameras as seen in a mirror at x = 0: another room that the renderer might have drawn."""
-    flip = np.diag([-1.0, 1.0, 1.0, 1.0])
-    Ks = cameras.Ks.copy()
-    Ks[:, 0, 2] = cameras.width - Ks[:, 0, 2]
-    return rgbd.flip(-1), Cameras(flip @ cameras.viewmats @ flip, Ks, cameras.width, cameras.height)
-
-
-@torch.no_grad()
-def encode_store(
-    store: ClipStore, vae: Vae, count: int, with_mirrored: bool, progress: Progress | None = None
-) -> LatentSet:
-    """Latents, rays and slots of the store's first `count` clips, each followed by its mirror image if wanted."""
-    latents, rays, slots = [], [], []
-    config = vae.config
-    for index in range(count):
-        views = [(store.rgbd(index), store.cameras(index))]
-        if with_mirrored:
-            views.append(mirrored(*views[0]))
-        for rgbd, cameras in views:
-            latents.append(vae.encode(rgbd[None])[0].half())
-            rays.append(plucker_rays(cameras, config.group_frames, config.patch_px).half())
-            slots.append(torch.from_numpy(np.array(store.slots[index])))
-        if progress is not None:
-            progress(index + 1, count)
-    return LatentSet(torch.stack(latents), torch.stack(rays), torch.stack(slots))

@@ -168,15 +168,16 @@ def _stores(folder: Path, clips: int, held_out: int) -> tuple[ClipStore, ClipSto
 
 
 def _latent_stores(vae_path: Path | None, folder: Path, clips: int, held_out: int) -> tuple[LatentStore, LatentStore]:
-    """Stores of training and held-out clips under `folder`, in a folder of the VAE's revision."""
+    """Stores of training and held-out clips under `folder`, in a folder of the encoder's revision."""
     from model.checkpoint import load_vae
-    from model.revision import VAE_FILE, default_weights, file_revision
+    from model.revision import VAE_FILE, default_weights
     from model.train.clip_source import DungeonClips
     from model.train.data import slot_table
     from model.train.latents import LatentCoder, LatentStore
 
     path = vae_path if vae_path is not None else default_weights() / VAE_FILE
-    coder = LatentCoder(load_vae(path), file_revision(path), slot_table())
+    network = load_vae(path)
+    coder = LatentCoder(network, network.encoder_revision, slot_table())
     root = folder / coder.revision
     train = LatentStore(root / f"train-{clips}", DungeonClips(clips), coder)
     return train, LatentStore(root / f"held-out-{held_out}", DungeonClips(held_out, held_out=True), coder)
