@@ -14,7 +14,9 @@ from model.spec import SegmentSpec
 from model.vae import Vae, VaeConfig
 
 SLOT_TABLE = tuple((name, tuple(map(str, words))) for name, words in SLOTS.items())
-SMALL_VAE = VaeConfig(latent_channels=6, width=16, encoder_blocks=2, decoder_blocks=2, patch_px=8, group_frames=4)
+SMALL_VAE = VaeConfig(
+    latent_channels=6, width=16, encoder_blocks=2, decoder_blocks=2, patch_px=8, group_frames=4, detail_width=8
+)
 SMALL_DIT = DitConfig(latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=SLOT_TABLE)
 FRAMES, WIDTH, HEIGHT = 9, 48, 32
 REVISION = "0123456789ab"
