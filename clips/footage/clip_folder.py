@@ -106,6 +106,9 @@ class ClipFolder:
         """The clips' names, sorted: every sub-folder that is not hidden."""
         return sorted(path.name for path in self.folder.iterdir() if path.is_dir() and not path.name.startswith("."))
 
+    def __contains__(self, name: str) -> bool:
+        return (self.folder / name).is_dir()
+
     def sweep(self) -> int:
         """Remove what killed writers left; how many."""
         left = [path for path in self.folder.iterdir() if path.name.startswith(".") and path.suffix == PARTIAL_ENDING]

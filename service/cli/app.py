@@ -34,6 +34,7 @@ COMMANDS: Mapping[str, Entry] = {
     "generate": Entry("service.cli.generate", "generate", "Generate segments from a prompt, without a server."),
     "reconstruct": Entry("service.cli.reconstruct", "reconstruct", "Make a 4D scene from a clip, without a server."),
     "train": Entry("service.cli.train", "train_app", "Train the embedded model."),
+    "data": Entry("service.cli.data", "data_app", "Render, import, inspect and describe clips to train on."),
     "jobs": Entry("service.cli.jobs", "jobs_app", "List, show, retry and cancel jobs of a running server."),
     "config": Entry("service.cli.config", "config_app", "Show every setting and where its value comes from."),
     "doctor": Entry("service.cli.doctor", "doctor", "Check device, disk, port, clock, versions and weights."),
