@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from clips.dungeon.motion import object_poses
 
 from clips.camera_path import CameraPath, PathKind
 from clips.cameras import Cameras, intrinsics, look_at
 from clips.dungeon.attributes import SLOTS, Light, Motion, Prop, Shape
 from clips.dungeon.caption import caption
 from clips.dungeon.cells import ANTECHAMBER, DOOR_HALF_WIDTH_M, WALL_THICKNESS_M
+from clips.dungeon.motion import object_poses
 from clips.dungeon.packing import pack
 from clips.dungeon.render import render_clip, render_sample
 from clips.dungeon.scene import sample_room
