@@ -139,7 +139,7 @@ class Graybox:
         try:
             proxies = tuple(_proxy(one) for one in fields["proxies"])
             return Graybox(float(fields["width_m"]), float(fields["height_m"]), float(fields["depth_m"]), proxies)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidRoom(f"not a graybox: {error!r}") from error
 
 

@@ -12,6 +12,7 @@ MP4 = "video/mp4"
 CLIP = "application/vnd.narthex.clip+npz"
 FOURDGS = "model/vnd.4dgs"
 PLY = "model/vnd.gaussian-splat+ply"
+GRAYBOX = "application/vnd.narthex.graybox+json"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,11 @@ class AssetRecord:
 
 @dataclass(frozen=True)
 class SegmentRecord:
-    """A generated segment: `segment_id` is the key of `spec` (`SegmentSpec.to_json()`)."""
+    """A generated segment: `segment_id` is the key of `spec` (`SegmentSpec.to_json()`).
+
+    `blockout` is the kind of control that it was made with (`model.spec_control.ControlKind`); the blockout itself
+    is the asset of type GRAYBOX.
+    """
 
     segment_id: SegmentId
     spec: dict[str, Any]

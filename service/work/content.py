@@ -17,6 +17,8 @@ from model.errors import ModelError
 from model.generate import Generation, Generator
 from model.prompt import parse_prompt
 from model.spec import SegmentSpec
+from model.spec_control import Control, ControlKind
+from model.steering import Steering
 from recon.errors import ReconError
 from recon.export.fourdgs_file import read_4dgs
 from recon.pipeline import Reconstruction
@@ -27,7 +29,14 @@ from service.quality import Quality
 from service.store.blobs import BlobStore
 from service.store.records import CLIP, FOURDGS, PLY, AssetRecord, SceneRecord, SegmentRecord
 from service.work.claim import JobResult
-from service.work.encoding import clip_bytes, clip_from_bytes, store_clip, store_export, store_scene
+from service.work.encoding import (
+    clip_bytes,
+    clip_from_bytes,
+    store_clip,
+    store_export,
+    store_graybox,
+    store_scene,
+)
 from service.work.handlers import HandlerContext, JobRun, StaleCheckpoint
 from service.work.job import Job, JobKind
 from service.work.warm_up import warm_up_clip
@@ -60,7 +69,8 @@ class ContentHandlers:
         """One small piece of every stage, so that no job pays for compiling or for first touches."""
         say("generate")
         clip = self._rehearsal
-        spec = SegmentSpec("a room", 0, clip.cameras, clip.fps, 1, 2.0, self.generator.revision)
+        layout = Control(ControlKind.LAYOUT)
+        spec = SegmentSpec("a room", 0, clip.cameras, clip.fps, 1, 2.0, self.generator.revision, layout)
         generation = self.generator.begin(spec)
         generation.advance(1)
         generation.finish()
@@ -97,6 +107,8 @@ class ContentRun:
         self._clip: Clip | None = None
         self._generation: Generation | None = None
         self._spec: SegmentSpec | None = None
+        self._steering = Steering()
+        self._steps_total = 0
         self._reconstruction: Reconstruction | None = None
         self._encoded = False
         self._clip_assets: tuple[AssetRecord, ...] = ()
@@ -108,6 +120,7 @@ class ContentRun:
         else:
             self._spec = SegmentSpec.from_json(job.request.payload["spec"])
             self._generation = self._generator.begin(self._spec)
+            self._steering, self._steps_total = self._generation.steering, self._generation.steps_total
 
     @property
     def stage(self) -> str:
@@ -183,6 +196,7 @@ class ContentRun:
             duration_s=clip.duration_s,
             create_s=self._context.clock(),
             unknown_terms=tuple(parse_prompt(self._spec.prompt).unknown_terms),
+            blockout=str(self._steering.kind),
         )
         return JobResult(segment, self._scene, 0.0, clip.duration_s)
 
@@ -192,7 +206,7 @@ class ContentRun:
 
     @property
     def _generating_chunks(self) -> int:
-        return -(-self._spec.steps // STEPS_A_CHUNK) + 1 if self._spec else 0
+        return -(-self._steps_total // STEPS_A_CHUNK) + 1 if self._spec else 0
 
     @property
     def _segment_id(self) -> SegmentId:
@@ -223,6 +237,9 @@ class ContentRun:
         clip = self._made_clip()
         if self._spec is not None:
             self._clip_assets = store_clip(clip, self._context.blobs)
+            if self._steering.graybox is not None:
+                blockout = store_graybox(self._steering.graybox, clip.duration_s, self._context.blobs)
+                self._clip_assets = (*self._clip_assets, blockout)
         if self._reconstruction is not None:
             scene = self._reconstruction.finish()
             assets = store_scene(scene, self._context.blobs, {"segment": self._segment_id})

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
 from clips.clip import Clip, load_clip, save_clip
+from clips.dungeon.blockout import Graybox
 from clips.video import write_mp4
 from recon.export.fourdgs_file import encode_4dgs
 from recon.export.ply import encode_ply
 from recon.scene import Scene4D
 from service.store.blobs import BlobStore
-from service.store.records import CLIP, FOURDGS, MP4, PLY, AssetRecord
+from service.store.records import CLIP, FOURDGS, GRAYBOX, MP4, PLY, AssetRecord
 
 PREVIEW_SCALE = 4
+GRAYBOX_VERSION = 1
+GATE_FRAME = "origin on the floor in the middle of the threshold; x right, y down, z into the room; metres"
 
 
 def clip_bytes(clip: Clip) -> bytes:
@@ -42,6 +46,12 @@ def store_clip(clip: Clip, blobs: BlobStore) -> tuple[AssetRecord, ...]:
         _stored(video, MP4, clip.duration_s, blobs),
         _stored(clip_bytes(clip), CLIP, clip.duration_s, blobs),
     )
+
+
+def store_graybox(graybox: Graybox, duration_s: float, blobs: BlobStore) -> AssetRecord:
+    """The blockout that a segment was made with, as JSON: an engine may make its collision from it."""
+    text = json.dumps({"version": GRAYBOX_VERSION, "frame": GATE_FRAME, **graybox.to_json()}, sort_keys=True)
+    return _stored(text.encode(), GRAYBOX, duration_s, blobs)
 
 
 def store_scene(scene: Scene4D, blobs: BlobStore, metadata: dict[str, str]) -> tuple[AssetRecord, ...]:

@@ -37,7 +37,9 @@ class AssetChunk(_message.Message):
     """Resource name, assets/{sha256 in hex}."""
     size_bytes: _builtins.int
     media_type: _builtins.str
-    """"video/mp4", "model/vnd.4dgs", "model/vnd.gaussian-splat+ply", "application/vnd.narthex.clip+npz"."""
+    """"video/mp4", "model/vnd.4dgs", "model/vnd.gaussian-splat+ply", "application/vnd.narthex.clip+npz",
+    "application/vnd.narthex.graybox+json".
+    """
     start_s: _builtins.float
     """The scene seconds that the chunk covers."""
     end_s: _builtins.float
@@ -142,11 +144,21 @@ class SegmentSpec(_message.Message):
     GUIDANCE_FIELD_NUMBER: _builtins.int
     MODEL_REVISION_FIELD_NUMBER: _builtins.int
     CONTROL_FIELD_NUMBER: _builtins.int
+    CONTROL_KIND_FIELD_NUMBER: _builtins.int
+    GRAYBOX_JSON_FIELD_NUMBER: _builtins.int
     prompt: _builtins.str
     seed: _builtins.int
     steps: _builtins.int
     guidance: _builtins.float
     model_revision: _builtins.str
+    control_kind: _builtins.str
+    """What steers the picture besides the prompt: "none": nothing; "layout": a blockout that is sampled from the prompt;
+    "blockout": graybox_json; "depth": a depth clip, which worlds alone can give; empty: the server chooses.
+    """
+    graybox_json: _builtins.str
+    """With "blockout": {width_m, height_m, depth_m, proxies: [{kind, half_m, times_s, centers_m, rotations}]} in the gate
+    frame, as the manifest's chunk of type "application/vnd.narthex.graybox+json" has it.
+    """
     @_builtins.property
     def cameras(self) -> Global___CameraTrack: ...
     @_builtins.property
@@ -163,10 +175,12 @@ class SegmentSpec(_message.Message):
         guidance: _builtins.float = ...,
         model_revision: _builtins.str = ...,
         control: Global___Manifest | None = ...,
+        control_kind: _builtins.str = ...,
+        graybox_json: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras", "control", b"control"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras", "control", b"control", "guidance", b"guidance", "model_revision", b"model_revision", "prompt", b"prompt", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cameras", b"cameras", "control", b"control", "control_kind", b"control_kind", "graybox_json", b"graybox_json", "guidance", b"guidance", "model_revision", b"model_revision", "prompt", b"prompt", "seed", b"seed", "steps", b"steps"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -186,12 +200,17 @@ class Segment(_message.Message):
     DURATION_S_FIELD_NUMBER: _builtins.int
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UNKNOWN_TERMS_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """segments/{hash of the spec}"""
     quality: _quality_pb2.Quality.ValueType
     scene: _builtins.str
     """Resource name of the scene made from it, scenes/{scene}; empty before there is one."""
     duration_s: _builtins.float
+    control: _builtins.str
+    """What it was made with: "none", "layout", "blockout" or "depth"; "none" also where no layout fits the cameras. The
+    blockout itself is the manifest's chunk of type "application/vnd.narthex.graybox+json".
+    """
     @_builtins.property
     def spec(self) -> Global___SegmentSpec: ...
     @_builtins.property
@@ -213,10 +232,11 @@ class Segment(_message.Message):
         duration_s: _builtins.float = ...,
         create_time: _timestamp_pb2.Timestamp | None = ...,
         unknown_terms: _abc.Iterable[_builtins.str] | None = ...,
+        control: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "manifest", b"manifest", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "duration_s", b"duration_s", "manifest", b"manifest", "name", b"name", "quality", b"quality", "scene", b"scene", "spec", b"spec", "unknown_terms", b"unknown_terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "create_time", b"create_time", "duration_s", b"duration_s", "manifest", b"manifest", "name", b"name", "quality", b"quality", "scene", b"scene", "spec", b"spec", "unknown_terms", b"unknown_terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

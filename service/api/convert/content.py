@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,10 +10,12 @@ import numpy as np
 from narthex.v1 import content_pb2, quality_pb2
 
 from clips.cameras import Cameras
-from clips.errors import InvalidCameras
+from clips.dungeon.blockout import Graybox, check_cameras
+from clips.errors import InvalidCameras, InvalidRoom
 from model.errors import InvalidSpec
-from model.revision import ModelInfo
+from model.revision import DEFAULT_CONTROL, ModelInfo
 from model.spec import MAX_PROMPT_CHARACTERS, MAX_STEPS, SegmentSpec
+from model.spec_control import Control, ControlKind
 from service.api.convert import names
 from service.api.convert.events import to_quality
 from service.api.convert.names import bad_field, timestamp, to_name
@@ -59,6 +62,7 @@ def segment_message(record: SegmentRecord) -> content_pb2.Segment:
         duration_s=record.duration_s,
         create_time=timestamp(record.create_s),
         unknown_terms=record.unknown_terms,
+        control=record.blockout,
     )
 
 
@@ -115,6 +119,7 @@ def spec_message(spec: dict[str, Any]) -> content_pb2.SegmentSpec:
         viewmats=spec["viewmats"],
         intrinsics_px=Ks[:, [0, 4, 2, 5]].reshape(-1).tolist(),
     )
+    control = spec.get("control", {"kind": "none"})
     return content_pb2.SegmentSpec(
         prompt=spec["prompt"],
         seed=spec["seed"],
@@ -122,6 +127,8 @@ def spec_message(spec: dict[str, Any]) -> content_pb2.SegmentSpec:
         steps=spec["steps"],
         guidance=spec["guidance"],
         model_revision=spec["model_revision"],
+        control_kind=control["kind"],
+        graybox_json=json.dumps(control["graybox"]) if "graybox" in control else "",
     )
 
 
@@ -130,7 +137,7 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
 
     Raises:
         InvalidInput: a field is out of range; paths begin with `spec`.
-        Unsupported: a control signal, or other weights than the server has.
+        Unsupported: a control clip, or other weights than the server has.
     """
     if not len(message.prompt.strip()) >= 1 or len(message.prompt) > MAX_PROMPT_CHARACTERS:
         got = len(message.prompt)
@@ -140,23 +147,49 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
     if not 0 <= message.steps <= MAX_STEPS:
         raise bad_field("spec.steps", f"got {message.steps}, allowed 0 (the quality's) .. {MAX_STEPS}")
     if message.control.chunks:
-        raise Unsupported("this version cannot follow a control signal; leave spec.control empty")
+        raise Unsupported("control clips cannot be sent; leave spec.control empty, or give spec.graybox_json")
     if message.model_revision not in ("", model.revision):
         got_revision = names.shown(message.model_revision)
         raise Unsupported(f"spec.model_revision: got {got_revision}, this server has {model.revision} only")
+    cameras = _to_cameras(message.cameras)
+    fps = names.finite(message.cameras.fps, 0.1, 240.0, "spec.cameras.fps")
     steps = message.steps or (model.draft_steps if quality is Quality.DRAFT else model.full_steps)
     try:
         return SegmentSpec(
             prompt=message.prompt,
             seed=message.seed,
-            cameras=_to_cameras(message.cameras),
-            fps=names.finite(message.cameras.fps, 0.1, 240.0, "spec.cameras.fps"),
+            cameras=cameras,
+            fps=fps,
             steps=steps,
             guidance=names.finite(message.guidance, 0.0, 20.0, "spec.guidance") or model.guidance,
             model_revision=model.revision,
+            control=_to_control(message, cameras, fps),
         )
     except InvalidSpec as error:
         raise bad_field("spec", str(error)) from error
+
+
+def _to_control(message: content_pb2.SegmentSpec, cameras: Cameras, fps: float) -> Control:
+    """What steers a spec: a control_kind that is not set is the policy's."""
+    allowed = [str(kind) for kind in ControlKind if kind is not ControlKind.DEPTH]
+    kind = message.control_kind or (str(ControlKind.BLOCKOUT) if message.graybox_json else DEFAULT_CONTROL)
+    if kind == ControlKind.DEPTH:
+        raise Unsupported("depth clips cannot be sent; give one with a world's graybox.depth_file")
+    if kind not in allowed:
+        raise bad_field("spec.control_kind", f"got {names.shown(kind)}, expected {', '.join(allowed)} or nothing")
+    if (kind == ControlKind.BLOCKOUT) != bool(message.graybox_json):
+        said = "got one" if message.graybox_json else "got none"
+        raise bad_field("spec.graybox_json", f"{said}, expected one with control_kind blockout alone")
+    if kind != ControlKind.BLOCKOUT:
+        return Control(ControlKind(kind))
+    try:
+        graybox = Graybox.from_json(json.loads(message.graybox_json))
+        check_cameras(graybox, cameras, np.arange(len(cameras)) / fps)
+    except (ValueError, RecursionError, InvalidRoom) as error:
+        raise bad_field("spec.graybox_json", str(error)[:500]) from error
+    except InvalidCameras as error:
+        raise bad_field("spec.cameras", str(error)) from error
+    return Control(ControlKind.BLOCKOUT, graybox=graybox)
 
 
 def _to_cameras(track: content_pb2.CameraTrack) -> Cameras:

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,8 +10,10 @@ from google.longrunning import operations_pb2
 from narthex.v1 import content_pb2, design_service_pb2, operate_service_pb2, quality_pb2
 
 from clips.camera_path import CameraPath
-from model.revision import ModelInfo
+from clips.dungeon.blockout import Graybox
+from model.revision import DEFAULT_CONTROL, ModelInfo
 from model.spec import SegmentSpec
+from model.spec_control import Control, ControlKind
 from service.api.convert import content
 from service.api.convert.job import job_message, operation_message, usage_message
 from service.errors import InvalidInput, Unsupported
@@ -35,6 +39,28 @@ def test_what_is_not_set_is_the_models_own(quality: Quality, steps: int):
     message.steps, message.guidance, message.model_revision = 0, 0.0, ""
     made = content.to_spec(message, quality, MODEL)
     assert (made.steps, made.guidance, made.model_revision) == (steps, 3.0, "rev1")
+
+
+STEERED = replace(SPEC, control=Control(ControlKind.BLOCKOUT, graybox=Graybox(5.0, 3.0, 6.0)))
+GRAYBOX_JSON = json.dumps(Graybox(5.0, 3.0, 6.0).to_json())
+
+
+@pytest.mark.parametrize("spec", [replace(SPEC, control=Control(ControlKind.LAYOUT)), STEERED], ids=["layout", "box"])
+def test_what_steers_a_spec_survives_the_wire(spec: SegmentSpec):
+    message = content.spec_message(spec.to_json())
+    assert content.to_spec(message, Quality.FULL, MODEL).key() == spec.key()
+
+
+def test_what_steers_is_the_policys_where_it_is_not_said():
+    assert content.to_spec(changed(control_kind=""), Quality.FULL, MODEL).control.kind == DEFAULT_CONTROL
+    given = changed(control_kind="", graybox_json=GRAYBOX_JSON)
+    assert content.to_spec(given, Quality.FULL, MODEL).control == STEERED.control
+
+
+def test_specs_of_before_there_was_control_are_shown_without():
+    old = SPEC.to_json()
+    del old["control"]
+    assert content.spec_message(old).control_kind == "none"
 
 
 def changed(**fields: Any) -> content_pb2.SegmentSpec:
@@ -78,6 +104,15 @@ NOT_A_NUMBER = [math.nan] * 80
         ({"cameras__viewmats": NOT_A_NUMBER}, "spec.cameras", "finite"),
         ({"cameras__intrinsics_px": [1.0]}, "spec.cameras.intrinsics_px", "got 1 numbers, expected 20"),
         ({"cameras__intrinsics_px": [0.0] * 20}, "spec.cameras", "focal lengths"),
+        ({"control_kind": "sketch"}, "spec.control_kind", "got 'sketch', expected none, layout, blockout or nothing"),
+        ({"control_kind": "blockout"}, "spec.graybox_json", "got none, expected one"),
+        ({"control_kind": "none", "graybox_json": GRAYBOX_JSON}, "spec.graybox_json", "got one"),
+        ({"control_kind": "", "graybox_json": "{"}, "spec.graybox_json", "property name"),
+        ({"control_kind": "", "graybox_json": "[" * 100_000}, "spec.graybox_json", "recursion"),
+        ({"control_kind": "", "graybox_json": '"box"'}, "spec.graybox_json", "not a graybox"),
+        ({"control_kind": "", "graybox_json": GRAYBOX_JSON.replace("5.0", "NaN")}, "spec.graybox_json", "width_m"),
+        ({"control_kind": "", "graybox_json": GRAYBOX_JSON.replace("5.0", "1" * 400)}, "spec.graybox_json", "graybox"),
+        ({"control_kind": "", "graybox_json": GRAYBOX_JSON.replace("6.0", "1.0")}, "spec.cameras", "must stand in"),
     ],
 )
 def test_a_wrong_spec_is_named_by_its_path(fields: dict[str, Any], path: str, got: str):
@@ -92,8 +127,10 @@ def test_other_weights_and_control_are_not_supported():
         content.to_spec(changed(model_revision="rev2"), Quality.FULL, MODEL)
     message = changed()
     message.control.chunks.add(asset="assets/x")
-    with pytest.raises(Unsupported, match="control"):
+    with pytest.raises(Unsupported, match="control clips cannot be sent"):
         content.to_spec(message, Quality.FULL, MODEL)
+    with pytest.raises(Unsupported, match=r"world's graybox\.depth_file"):
+        content.to_spec(changed(control_kind="depth"), Quality.FULL, MODEL)
 
 
 def test_segments_and_scenes_say_all_they_have():
@@ -101,7 +138,9 @@ def test_segments_and_scenes_say_all_they_have():
     message = content.segment_message(segment)
     assert (message.name, message.scene, message.quality) == ("segments/s1", "scenes/c1", quality_pb2.QUALITY_FULL)
     assert (message.duration_s, message.create_time.seconds, list(message.unknown_terms)) == (2.0, 5, ["xyzzy"])
-    assert message.spec.prompt == "a red orb"
+    assert (message.spec.prompt, message.spec.control_kind, message.control) == ("a red orb", "none", "none")
+    made_by_layout = replace(segment, blockout="layout")
+    assert content.segment_message(made_by_layout).control == "layout"
     chunk = message.manifest.chunks[0]
     assert message.manifest.complete
     assert (chunk.asset, chunk.size_bytes, chunk.media_type) == ("assets/" + "a" * 64, 10, FOURDGS)

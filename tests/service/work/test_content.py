@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from clips.clip import Clip, load_clip
+from clips.dungeon.blockout import Graybox
 from clips.video import read_mp4
 from model.errors import InvalidSpec, ModelError
 from model.generate import Generator, SupportedSize
 from model.prompt import parse_prompt
 from model.spec import SegmentSpec
+from model.spec_control import Control, ControlKind
+from model.steering import Steering
 from recon.export.fourdgs_file import read_4dgs
 from recon.export.ply import read_ply
 from service.clock import system_clock
@@ -22,7 +26,7 @@ from service.quality import Quality
 from service.store.blobs import BlobStore
 from service.store.catalogue import Catalogue
 from service.store.database import create_tables, open_database
-from service.store.records import CLIP, FOURDGS, MP4, PLY
+from service.store.records import CLIP, FOURDGS, GRAYBOX, MP4, PLY
 from service.work.claim import ClaimedJob, JobResult
 from service.work.content import ContentHandlers
 from service.work.handlers import HandlerContext, JobRun, StaleCheckpoint
@@ -39,6 +43,8 @@ class FakeGeneration:
 
     def __init__(self, spec: SegmentSpec, steps_done: int) -> None:
         self.spec, self.steps_done, self.steps_total = spec, steps_done, spec.steps
+        graybox = spec.control.graybox
+        self.steering = Steering() if graybox is None else Steering(spec.control.kind, graybox)
 
     @property
     def done(self) -> bool:
@@ -115,6 +121,15 @@ def run_to_end(run: JobRun) -> tuple[JobResult, list[str]]:
     return run.result(), stages
 
 
+def finish(run: JobRun) -> tuple[JobResult, int]:
+    """The result, and how many chunks were left."""
+    chunks = 0
+    while not run.done:
+        run.advance()
+        chunks += 1
+    return run.result(), chunks
+
+
 def hashes(result: JobResult) -> dict[str, str]:
     return {asset.media_type: asset.asset for asset in result.assets}
 
@@ -138,11 +153,36 @@ def test_content_is_generated_reconstructed_and_stored(
     assert segment.segment_id == spec().key() == SegmentSpec.from_json(segment.spec).key()
     assert segment.unknown_terms == tuple(parse_prompt(spec().prompt).unknown_terms)
     assert "zorblatt" in segment.unknown_terms
+    assert segment.blockout == "none"
     assert scene.scene_id == hashlib.sha256(paths[FOURDGS].read_bytes()).hexdigest() == segment.scene_id
     assert len(read_4dgs(paths[FOURDGS])) == scene.splats > 100
     assert scene.duration_s == segment.duration_s == pytest.approx(9 / 8)
     assert table.complete(claimed, result)
     assert list(context.catalogue.ready_segments([segment.segment_id])) == [segment.segment_id]
+
+
+def test_the_blockout_is_kept_with_the_segment_that_was_made_with_it(
+    handlers: ContentHandlers, table: JobTable, context: HandlerContext
+) -> None:
+    graybox = Graybox(5.0, 3.0, 6.0)
+    steered = replace(spec(), control=Control(ControlKind.BLOCKOUT, graybox=graybox))
+    claimed = claim(table, JobKind.GENERATE, Quality.DRAFT, steered.key(), spec=steered.to_json())
+    run = handlers.start(claimed.job, None)
+    while run.stage != "encode":
+        run.advance()
+    # It is known again where the job goes on from a state without a generation.
+    result, _ = finish(handlers.start(claimed.job, run.state_bytes()))
+    segment = result.segment
+    assert segment is not None
+    assert segment.blockout == "blockout"
+    (asset,) = [asset for asset in segment.assets if asset.media_type == GRAYBOX]
+    written = json.loads(context.blobs.path(asset.asset).read_text())
+    assert (written["version"], written["width_m"], written["proxies"]) == (1, 5.0, [])
+    assert Graybox.from_json(written).to_json() == graybox.to_json()
+    assert table.complete(claimed, result)
+    stored = context.catalogue.segment(segment.segment_id)
+    assert stored is not None
+    assert (stored.blockout, GRAYBOX in {asset.media_type for asset in stored.assets}) == ("blockout", True)
 
 
 def test_a_run_that_is_put_down_at_every_border_gives_the_same_bytes(
