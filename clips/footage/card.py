@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clips.dungeon.attributes import SLOTS
+from clips.dungeon.caption import CANONICAL_SHARE, CaptionLength, caption_info
 from clips.dungeon.scene import HELD_OUT_PAIRS
 from clips.footage.dungeon_footage import DungeonRecipe, dungeon_captions, dungeon_room
 from clips.footage.summary import UNKNOWN, Summary
@@ -27,7 +28,9 @@ class CardCounts:
         clips: how many.
         slots: clips by word, for each slot.
         cameras: clips by kind of camera path.
-        languages, lengths, sentences: captions by language, by words in them, by sentences.
+        languages, lengths, sentences: captions by language tag, by words in them, by sentences.
+        kinds: captions by the kind that the renderer drew them as ("phrase"); empty where nobody knows.
+        named: captions that name each slot; empty where nobody knows.
         pairs: clips that have each of `scene.HELD_OUT_PAIRS`, by index.
     """
 
@@ -37,6 +40,8 @@ class CardCounts:
     languages: Counter[str] = field(default_factory=Counter)
     lengths: Counter[int] = field(default_factory=Counter)
     sentences: Counter[int] = field(default_factory=Counter)
+    kinds: Counter[str] = field(default_factory=Counter)
+    named: Counter[str] = field(default_factory=Counter)
     pairs: Counter[int] = field(default_factory=Counter)
 
     def add(self, slots: dict[str, str], camera: str, captions: dict[str, tuple[str, ...]]) -> None:
@@ -86,7 +91,10 @@ def counts_of_seeds(
     counts = CardCounts()
     for seed in seeds:
         room, path, _ = dungeon_room(recipe, seed)
-        counts.add(room.slots, str(path.kind), dungeon_captions(room))
+        info = caption_info(room)
+        counts.add(room.slots, str(path.kind), dungeon_captions(info))
+        counts.kinds[str(info.length)] += 1
+        counts.named.update(info.slots)
         if on_progress is not None:
             on_progress(counts.clips)
     return counts
@@ -160,14 +168,22 @@ def _captions(counts: CardCounts) -> str:
     for low, high in CAPTION_LENGTHS:
         count = sum(n for words, n in counts.lengths.items() if words >= low and (high is None or words <= high))
         lengths.append([f"{low} to {high}" if high is not None else f"{low} and more", share(count, total)])
-    sentences = [[str(number), share(count, total)] for number, count in sorted(counts.sentences.items())]
-    return "\n\n".join(
-        [
-            _shares("language", languages, total),
-            _table(["words (a Chinese character is one)", "share of captions"], lengths),
-            _table(["sentences", "share of captions"], sentences),
-        ]
-    )
+    parts = [_shares("language", languages, total)]
+    if counts.kinds:
+        kinds = [[str(kind), share(counts.kinds[str(kind)], total)] for kind in CaptionLength]
+        parts.append(_table(["form", "share of captions"], kinds))
+    else:
+        sentences = [[str(number), share(count, total)] for number, count in sorted(counts.sentences.items())]
+        parts.append(_table(["sentences", "share of captions"], sentences))
+    parts.append(_table(["words (a Chinese character is one)", "share of captions"], lengths))
+    if counts.named:
+        named = [[name, share(counts.named[name], total)] for name in SLOTS]
+        parts.append(
+            "A caption names some of the attributes, each by its canonical word or by a synonym "
+            f"(canonical with a chance of {CANONICAL_SHARE:g})."
+        )
+        parts.append(_table(["attribute", "named in"], named))
+    return "\n\n".join(parts)
 
 
 def _pairs(counts: CardCounts) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from clips.camera_path import CameraPath
-from clips.dungeon.caption import caption
+from clips.dungeon.caption import CaptionInfo, caption_info
 from clips.dungeon.graybox import graybox_depth, graybox_of
 from clips.dungeon.render import render_room
 from clips.dungeon.scene import (
@@ -19,10 +19,13 @@ from clips.dungeon.scene import (
     sample_room,
     seeded,
 )
+from clips.dungeon.vocabulary import Language
 from clips.errors import InvalidClip
 from clips.footage.footage import Footage
 
 MAX_SEED = 2**63 - 1
+LANGUAGE_TAGS = {Language.ENGLISH: "en", Language.CHINESE: "zh"}
+"""Tags of RFC 5646, as captions.json has them."""
 
 
 @dataclass(frozen=True)
@@ -86,9 +89,9 @@ def dungeon_room(recipe: DungeonRecipe, seed: int) -> tuple[RoomSpec, CameraPath
     return room, sample_camera_path(seeded(seed, "camera", recipe.is_held_out), recipe.held_out_paths), pair
 
 
-def dungeon_captions(room: RoomSpec) -> dict[str, tuple[str, ...]]:
-    """Captions of a room by language."""
-    return {"en": (caption(room),)}
+def dungeon_captions(info: CaptionInfo) -> dict[str, tuple[str, ...]]:
+    """A room's caption under the tag of its language."""
+    return {LANGUAGE_TAGS[info.language]: (info.text,)}
 
 
 def dungeon_footage(recipe: DungeonRecipe, seed: int) -> Footage:
@@ -109,7 +112,7 @@ def dungeon_footage(recipe: DungeonRecipe, seed: int) -> Footage:
         source["pair"] = [list(part) for part in HELD_OUT_PAIRS[pair]]
     return Footage(
         sample.clip,
-        dungeon_captions(room),
+        dungeon_captions(caption_info(room)),
         room.slots,
         sample.object_mask,
         depths.get("room_depth"),

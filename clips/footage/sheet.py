@@ -51,12 +51,14 @@ def clip_sheet(name: str, footage: Footage, scale: int = 2) -> UInt8[np.ndarray,
     shown = _spread(len(clip))
     near, far = float(np.percentile(clip.depth, 0.5)), float(np.percentile(clip.depth, 99.5)) * 1.001
     rows = [list(clip.frames[shown]), list(depth_to_color(clip.depth[shown], near, far))]
-    labels = [f"{name}: {clip.caption}".rstrip(": "), f"depth, {near:.1f} to {far:.1f} m"]
-    for title, depth in (("blockout of the room", footage.room_depth), ("with objects", footage.objects_depth)):
+    labels = [f"{name}: {_shown_caption(footage)}".rstrip(": "), f"depth, {near:.1f} to {far:.1f} m"]
+    depths = {"room alone": footage.room_depth, "room with its objects": footage.objects_depth}
+    for title, depth in depths.items():
         if depth is not None:
             rows.append(list(depth_to_color(depth[shown], near, far)))
-            labels.append(f"depth of the {title}" if "room" in title else "depth of the blockout with objects")
-    for title, mask in (("what moves by itself", clip.motion_mask), ("the free object", footage.object_mask)):
+            labels.append(f"depth of the blockout: {title}")
+    masks = {"what moves by itself": clip.motion_mask, "the free object": footage.object_mask}
+    for title, mask in masks.items():
         if mask is not None:
             rows.append([_tinted(clip.frames[frame], mask[frame]) for frame in shown])
             labels.append(title)
@@ -80,6 +82,14 @@ def overview_sheet(
         if with_depth:
             rows.append([depth_to_color(clip.depth[len(clip) // 2]) for clip in part])
     return contact_sheet(rows, scale=scale)
+
+
+def _shown_caption(footage: Footage) -> str:
+    """The first caption that the sheets' font can write, else a note; the font has no Chinese."""
+    texts = [text for texts in footage.captions.values() for text in texts] or [footage.clip.caption]
+    latin = [text for text in texts if text.isascii()]
+    words = " ".join((footage.slots or {}).values())
+    return latin[0] if latin else f"({', '.join(footage.captions)} caption) {words}"
 
 
 def _spread(frames: int) -> np.ndarray:

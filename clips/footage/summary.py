@@ -45,6 +45,11 @@ class ClipRow:
     slots: dict[str, str]
     knows: tuple[str, ...]
 
+    @property
+    def size(self) -> str:
+        """Width and height, as text."""
+        return f"{self.width}x{self.height}"
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -54,7 +59,7 @@ class Summary:
     skipped: tuple[SkippedClip, ...]
 
     def count(self, what: str) -> Counter[str]:
-        """How many clips have each value of a ClipRow attribute, as text."""
+        """How many clips have each value of an attribute of ClipRow, as text."""
         return Counter(str(getattr(row, what)) for row in self.rows)
 
     def slot_counts(self, slot: str) -> Counter[str]:

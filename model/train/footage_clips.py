@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,8 +12,11 @@ import numpy as np
 from clips.dungeon.attributes import SLOTS
 from clips.footage.clip_folder import ClipFolder, SkippedClip
 from clips.footage.footage import Footage
+from model.checkpoint import write_atomically
+from model.dit import slot_indices
 from model.errors import ModelError
 from model.prompt import parse_prompt
+from model.train.data import ClipRecipe, ClipStore, slot_table
 
 
 class FolderClips:
@@ -78,3 +82,37 @@ def caption_slots(footage: Footage) -> dict[str, str]:
             said = parse_prompt(text).values
             return {name: word for name in SLOTS if (word := said.get(name)) is not None}
     return {}
+
+
+class FootageStore(ClipStore):
+    """The clips of a source as the VAE's training takes them: a `ClipStore` that reads footage instead of rendering.
+
+    Raises:
+        ModelError: the folder holds other clips.
+    """
+
+    def __init__(self, folder: Path, source: FolderClips) -> None:
+        self.source = source
+        frames, height, width = source.size
+        super().__init__(folder, ClipRecipe(len(source), 0, False, frames, width, height, source.folder.info.fps))
+
+    def ensure(self, index: int) -> None:
+        """Read clip `index` unless it is there."""
+        if self.done[index]:
+            return
+        footage = self.source.clip(index)
+        clip = footage.clip
+        self.frames[index], self.depth[index] = clip.frames, clip.depth
+        known = (mask for mask in (footage.object_mask, clip.motion_mask) if mask is not None)
+        self.mask[index] = next(known, False)
+        self.viewmats[index], self.Ks[index] = clip.cameras.viewmats, clip.cameras.Ks
+        self.slots[index] = slot_indices(slot_table(), dict(footage.slots or {}))
+        self.done[index] = True
+
+    def _check_recipe(self) -> None:
+        path = self.folder / "source.json"
+        wanted = json.dumps({"clips": self.source.key()})
+        if path.exists() and path.read_text() != wanted:
+            raise ModelError(f"{self.folder} holds other clips ({path.read_text()}), wanted {wanted}")
+        write_atomically(path, wanted.encode())
+        super()._check_recipe()

@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from clips.atomic_file import replacing
+from clips.dungeon.graybox import ROUGH_SHARE
 from clips.dungeon.scene import HELD_OUT_PAIRS
 from clips.errors import InvalidClip
 from clips.footage.card import CardFacts, card_text, counts_of_seeds, counts_of_summary
@@ -76,7 +77,7 @@ def seeds_card(
         "`clips/dungeon` with exact depth, cameras, masks and optical flow. Nothing is downloaded; a seed is a clip.",
         licence="Apache-2.0, as the code that makes it",
         size=_size(recipe.frames, f"{recipe.width}x{recipe.height}", recipe.fps),
-        recipe={"renderer": "clips.dungeon", "seeds": f"{first} to {first + count - 1}", **_domain_of_seeds(recipe)},
+        recipe=_seed_recipe(recipe, seeds),
         domain=_domain(recipe.source()),
         command=command,
         picture=shown,
@@ -88,8 +89,23 @@ def _size(frames: int | str, size: str, fps: float) -> str:
     return f"{frames} frames of {size} at {fps:g} frames per second, RGB and depth"
 
 
-def _domain_of_seeds(recipe: DungeonRecipe) -> dict[str, str]:
-    return {"seed domain": "held-out" if recipe.is_held_out else "train", "fps": f"{recipe.fps:g}"}
+def _seed_recipe(recipe: DungeonRecipe, seeds: tuple[int, int]) -> dict[str, str]:
+    """What decides the clips of these seeds, and how training uses them: read off the code that does it."""
+    from model.train.clip_source import PATH_FRAMES
+    from model.train.dit import WITH_OBJECTS, WITH_ROOM
+
+    first, count = seeds
+    ends = ", ".join(str(frames) for frames in PATH_FRAMES[:-1])
+    return {
+        "renderer": "clips.dungeon",
+        "seeds": f"{first} to {first + count - 1}",
+        "seed domain": "held-out" if recipe.is_held_out else "train",
+        "end of the camera's path in training": f"after {ends} or {PATH_FRAMES[-1]} frames; then the camera stands",
+        "blockout depth in training": f"with the objects' proxies {WITH_OBJECTS:.0%}, of the room alone {WITH_ROOM:.0%}, "
+        f"none {1 - WITH_OBJECTS - WITH_ROOM:.0%} of the windows",
+        "rough proxies": f"{ROUGH_SHARE:.0%} of the clips have a blockout whose free object is a box or a ball, too large "
+        "or too small",
+    }
 
 
 def _domain(source: dict[str, Any]) -> tuple[str, ...]:

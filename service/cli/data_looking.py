@@ -22,6 +22,8 @@ from clips.footage.sheet import clip_sheet
 from clips.footage.summary import UNKNOWN, ClipRow, Summary, SummaryMaker, summarize
 from clips.picture import write_png
 
+HEADINGS = ("clip", "camera", "path", "turn", "depth", "moves", "shows")
+
 
 @dataclass(frozen=True, eq=False)
 class Look:
@@ -84,14 +86,18 @@ def write_sheet(look: Look, path: Path, clips: int) -> None:
 def show(summary: Summary, rows: int) -> None:
     """Print a table of the first `rows` clips, shares over all of them, and every problem."""
     console = Console()
-    table = Table("clip", "frames", "size", "camera", "path", "turn", "depth", "moves", "words")
-    for row in summary.rows[:rows]:
-        table.add_row(*map(escape, _cells(row)))
+    cells = [_cells(row) for row in summary.rows[:rows]]
+    table = Table(box=None, pad_edge=False)
+    for column, heading in enumerate(HEADINGS[:-1]):
+        table.add_column(heading, no_wrap=True, min_width=max([len(heading), *(len(line[column]) for line in cells)]))
+    table.add_column(HEADINGS[-1], no_wrap=True, overflow="ellipsis")
+    for line in cells:
+        table.add_row(*map(escape, line))
     if summary.rows:
         console.print(table)
     if len(summary.rows) > rows:
         console.print(f"and {len(summary.rows) - rows} more; --all lists them")
-    for name in ("camera", "frames"):
+    for name in ("frames", "size", "camera"):
         _counts(console, name, dict(summary.count(name)), len(summary.rows))
     for slot in SLOTS:
         counts = summary.slot_counts(slot)
@@ -105,10 +111,9 @@ def show(summary: Summary, rows: int) -> None:
 def _cells(row: ClipRow) -> list[str]:
     words = " ".join(row.slots.values()) or next((texts[0] for texts in row.captions.values()), "")
     moving = "" if row.moving is None else f"{100 * row.moving:.1f} %"
-    depth = "{:.1f} {:.1f} {:.1f} m".format(*row.depth_m)
-    size = f"{row.width}x{row.height}"
-    travelled, turned = f"{row.travelled_m:.2f} m", f"{row.turned_deg:.0f} deg"
-    return [row.name, str(row.frames), size, row.camera, travelled, turned, depth, moving, words]
+    near, _, far = row.depth_m
+    depth, path, turn = f"{near:.1f}-{far:.1f} m", f"{row.travelled_m:.2f} m", f"{row.turned_deg:.0f} deg"
+    return [row.name, row.camera, path, turn, depth, moving, words]
 
 
 def _counts(console: Console, name: str, counts: dict[str, int], total: int) -> None:
