@@ -30,7 +30,7 @@ from model.train.style_clips import PriorClips, StyleClips
 from model.vae import Vae, VaeConfig
 
 SIZE = ClipSize(frames=9, width=48, height=32)
-VAE = VaeConfig(latent_channels=6, width=16, encoder_blocks=1, decoder_blocks=1, patch_px=8, group_frames=4)
+VAE = VaeConfig(6, width=16, encoder_blocks=1, decoder_blocks=1, patch_px=8, group_frames=4, detail_width=8)
 DIT = DitConfig(latent_channels=6, latent_size=(3, 4, 6), width=32, depth=2, heads=2, patch=2, slots=slot_table())
 CONFIG = LoraConfig(rank=4, alpha=8.0)
 POLICY = LoraPolicy(style_rows=4, prior_rows=2, map_share=0.3, map_rows=1)
