@@ -101,10 +101,10 @@ def _seed_recipe(recipe: DungeonRecipe, seeds: tuple[int, int]) -> dict[str, str
         "seeds": f"{first} to {first + count - 1}",
         "seed domain": "held-out" if recipe.is_held_out else "train",
         "end of the camera's path in training": f"after {ends} or {PATH_FRAMES[-1]} frames; then the camera stands",
-        "blockout depth in training": f"with the objects' proxies {WITH_OBJECTS:.0%}, of the room alone {WITH_ROOM:.0%}, "
-        f"none {1 - WITH_OBJECTS - WITH_ROOM:.0%} of the windows",
-        "rough proxies": f"{ROUGH_SHARE:.0%} of the clips have a blockout whose free object is a box or a ball, too large "
-        "or too small",
+        "blockout depth in training": f"{WITH_OBJECTS:.0%} of the windows with the objects' proxies, "
+        f"{WITH_ROOM:.0%} of the room alone, {1 - WITH_OBJECTS - WITH_ROOM:.0%} none",
+        "rough blockouts in training": f"{ROUGH_SHARE:.0%} of the clips: the free object as a box or a ball, or of "
+        "another size",
     }
 
 
