@@ -1,60 +1,180 @@
-"""Captions of a room in several wordings; every one names all attributes by their canonical words."""
+"""Captions of a room: one word to four sentences, in English and Chinese, with synonyms; most name only some slots."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeVar
+
 import numpy as np
 
-from clips.dungeon.attributes import Motion, Prop
-from clips.dungeon.scene import RoomSpec
-
-_MOVES: dict[Motion, str] = {
-    Motion.STILL: "stands still",
-    Motion.BOUNCE: "moves in a bounce",
-    Motion.SLIDE: "moves in a slide",
-    Motion.ORBIT: "moves in an orbit",
-    Motion.HOVER: "moves in a hover",
-    Motion.ROLL: "rolls along",
-    Motion.TOPPLE: "topples over",
-    Motion.SWING: "swings from the ceiling",
-}
-
-_TEMPLATES: tuple[str, ...] = (
-    "a {wall} room in {light} with a {floor} floor, a {color} {shape} that {moves}{and_prop}",
-    "{light}, {wall} walls, {floor} floor, {color} {shape}, {motion}{list_prop}",
-    "behind the gate lies a room of {wall} with a floor of {floor}, lit by {light}; "
-    "in it a {color} {shape} {moves}{with_prop}",
-    "a {color} {shape} {moves} in {light}, between {wall} walls, over a {floor} floor{and_prop}",
-    "{color} {shape}, {motion}, {wall} room, {light}, {floor} floor{list_prop}",
-    "a {wall} chamber, {floor} underfoot, {light} on the walls. A {color} {shape} {moves}{sentence_prop}",
+from clips.dungeon.attributes import SLOTS, Prop
+from clips.dungeon.caption_grammar import capitalised, english_forms, fix_articles
+from clips.dungeon.caption_templates import (
+    OBJECTS,
+    PHRASES,
+    PROPS,
+    ROOMS,
+    SENTENCES,
+    SINGLE_WORDS,
+    SURFACES,
+    Template,
 )
+from clips.dungeon.scene import RoomSpec
+from clips.dungeon.vocabulary import VOCABULARIES, Language
+
+
+class CaptionLength(StrEnum):
+    """How long a caption is."""
+
+    WORD = "word"
+    PHRASE = "phrase"
+    SENTENCE = "sentence"
+    TWO_SENTENCES = "two sentences"
+    MORE_SENTENCES = "three to four sentences"
+
+
+LANGUAGE_SHARES: dict[Language, float] = {Language.ENGLISH: 0.7, Language.CHINESE: 0.3}
+LENGTH_SHARES: dict[CaptionLength, float] = {
+    CaptionLength.WORD: 0.05,
+    CaptionLength.PHRASE: 0.25,
+    CaptionLength.SENTENCE: 0.40,
+    CaptionLength.TWO_SENTENCES: 0.20,
+    CaptionLength.MORE_SENTENCES: 0.10,
+}
+"""What captions are drawn from, both times."""
+
+SAID_SHARE = 0.75
+"""How often a slot that a template may leave out is said."""
+
+CANONICAL_SHARE = 0.5
+"""How often a slot is said by its canonical word; else by one of its synonyms."""
+
+_Kind = TypeVar("_Kind", bound=StrEnum)
+
+_OPTION = re.compile(r"\[([^\[\]]*)\]")
+_NAME = re.compile(r"\{(\w+)\}")
+_WORDING = re.compile(r"\(([^()]*\|[^()]*)\)")
+_SLOT_OF = {"floors": "floor", "ceilings": "ceiling", "moves": "motion", "moving": "motion", "nothing": "prop"}
+
+
+@dataclass(frozen=True)
+class CaptionInfo:
+    """A caption and what a dataset card counts of it.
+
+    Attributes:
+        text: the caption.
+        language, length: drawn from LANGUAGE_SHARES and LENGTH_SHARES.
+        sentences: how many; 0 for words and phrases.
+        slots: the slots that it names, in the order of `attributes.SLOTS`. A room without a prop names its prop where
+            the caption says that nothing else is there.
+    """
+
+    text: str
+    language: Language
+    length: CaptionLength
+    sentences: int
+    slots: tuple[str, ...]
 
 
 def caption(room: RoomSpec, wording: int | None = None) -> str:
-    """The caption of `room`; `wording` chooses a template, by default the room's caption seed does."""
-    if wording is None:
-        wording = int(np.random.default_rng(room.caption_seed).integers(len(_TEMPLATES)))
-    words = dict(room.slots)
-    prop = "" if room.prop is Prop.NONE else f"{_article(room.prop)} {room.prop}"
-    words["moves"] = _MOVES[room.motion]
-    words["and_prop"] = f" and {prop} against the wall" if prop else ""
-    words["list_prop"] = f", {room.prop}" if prop else ""
-    words["with_prop"] = f" beside {prop}" if prop else ""
-    words["sentence_prop"] = f". {prop.capitalize()} stands by the wall" if prop else ""
-    return _fix_articles(_TEMPLATES[wording % len(_TEMPLATES)].format(**words))
+    """The caption of `room`; any `wording` >= 0 decides it, by default the room's caption seed does."""
+    return caption_info(room, wording).text
 
 
-def wordings() -> int:
-    """How many templates there are."""
-    return len(_TEMPLATES)
+def caption_info(
+    room: RoomSpec,
+    wording: int | None = None,
+    language: Language | None = None,
+    length: CaptionLength | None = None,
+) -> CaptionInfo:
+    """The caption of `room` with its language, its length and the slots that it names.
+
+    Args:
+        room: what is described.
+        wording: decides everything else, >= 0; None: the room's caption seed.
+        language, length: fixed instead of drawn. Captions of one wording in both languages name the same slots.
+    """
+    seed = room.caption_seed if wording is None else wording
+    rng = np.random.default_rng(seed)
+    drawn_language = _drawn(rng, LANGUAGE_SHARES)
+    drawn_length = _drawn(rng, LENGTH_SHARES)
+    language, length = language or drawn_language, length or drawn_length
+    said = {slot for slot in SLOTS if rng.random() < SAID_SHARE}
+    templates = _chosen(rng, length, has_prop=room.prop is not Prop.NONE)
+    words = _words(room, language, rng)
+    texts, named = [], set()
+    for template in templates:
+        text = template.english if language is Language.ENGLISH else template.chinese
+        text = _OPTION.sub(lambda option: option[1] if _is_said(option[1], said, words) else "", text)
+        named |= _slots(text)
+        text = _WORDING.sub(lambda options: str(rng.choice(options[1].split("|"))), text)
+        texts.append(_NAME.sub(lambda name: words[name[1]], text))
+    return CaptionInfo(
+        text=_joined(texts, language, is_sentence=length not in (CaptionLength.WORD, CaptionLength.PHRASE)),
+        language=language,
+        length=length,
+        sentences=0 if length in (CaptionLength.WORD, CaptionLength.PHRASE) else len(texts),
+        slots=tuple(slot for slot in SLOTS if slot in named),
+    )
 
 
-def _article(word: str) -> str:
-    return "an" if word[0] in "aeiou" else "a"
+def _drawn(rng: np.random.Generator, shares: dict[_Kind, float]) -> _Kind:
+    at = rng.random()
+    for kind, share in shares.items():
+        if at < share:
+            return kind
+        at -= share
+    return kind
 
 
-def _fix_articles(text: str) -> str:
-    words = text.split(" ")
-    for i in range(len(words) - 1):
-        if words[i] in {"a", "A"} and words[i + 1][0] in "aeiou":
-            words[i] += "n"
-    return " ".join(words)
+def _chosen(rng: np.random.Generator, length: CaptionLength, *, has_prop: bool) -> list[Template]:
+    """The templates of a caption; none of them needs a prop that is not there."""
+    missing = "{nothing}" if has_prop else "{prop}"
+
+    def one(templates: Iterable[Template]) -> Template:
+        fit = [template for template in templates if missing not in _OPTION.sub("", template.english)]
+        return fit[rng.integers(len(fit))]
+
+    if length is CaptionLength.WORD:
+        return [one(SINGLE_WORDS)]
+    if length is CaptionLength.PHRASE:
+        return [one(PHRASES)]
+    if length is CaptionLength.SENTENCE:
+        return [one(SENTENCES)]
+    if length is CaptionLength.TWO_SENTENCES:
+        return [one(ROOMS), one(OBJECTS)]
+    parts = [one(ROOMS), one(SURFACES), one(OBJECTS)]
+    return [*parts, one(PROPS)] if rng.random() < 0.5 else parts
+
+
+def _words(room: RoomSpec, language: Language, rng: np.random.Generator) -> dict[str, str]:
+    """What stands for every name of a template: one word for each slot, and its forms."""
+    words = {}
+    for slot, value in room.slots.items():
+        canonical, *synonyms = VOCABULARIES[language][slot][value].captions
+        takes_canonical, which = rng.random() < CANONICAL_SHARE, rng.random()
+        words[slot] = canonical if takes_canonical or not synonyms else synonyms[int(which * len(synonyms))]
+    if room.prop is Prop.NONE:
+        words["nothing"] = words.pop("prop")
+    return {**words, **english_forms(words)} if language is Language.ENGLISH else words
+
+
+def _slots(text: str) -> set[str]:
+    return {_SLOT_OF.get(name, name) for name in _NAME.findall(text)}
+
+
+def _is_said(option: str, said: set[str], words: dict[str, str]) -> bool:
+    """Whether an optional part is kept: each of its slots is said, and has a word in this room."""
+    names = set(_NAME.findall(option))
+    missing = {"prop", "nothing"} & names - set(words)
+    return not missing and _slots(option) <= said
+
+
+def _joined(texts: list[str], language: Language, *, is_sentence: bool) -> str:
+    if language is Language.CHINESE:
+        return "".join(texts)
+    fixed = [fix_articles(text) for text in texts]
+    return " ".join(capitalised(text) for text in fixed) if is_sentence else fixed[0]

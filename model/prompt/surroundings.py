@@ -1,0 +1,167 @@
+"""Surroundings: the nouns around every term of a prompt, found in single passes over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from model.prompt.function_words import Role
+from model.prompt.lexicon import HINT
+from model.prompt.terms import Term
+
+OTHER = -1
+"""In place of an index: a noun that the lexicon does not know."""
+
+SURFACES = ("wall", "floor", "ceiling")
+_IN_PHRASE = frozenset({Role.MENTION, Role.HEAD, Role.SILENT, Role.UNKNOWN, Role.MOVES})
+_LEADS_BACK = frozenset({Role.LINK, Role.NEGATION, Role.CONTRAST, Role.OR})
+_NO_NOUN = ("ing", "ed", "ly", "est", "ish", "ful")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """For every term the indices of nouns near it; None where there is none.
+
+    Attributes:
+        phrase: number of the phrase that it belongs to; a phrase has no links, marks and conjunctions in it.
+        noun_after: first noun later in its phrase; lights count as nouns.
+        solid_after: the same without lights.
+        material_after: last material later in its phrase.
+        other_after: whether an unknown noun comes later in its phrase.
+        solid_on: first solid noun of the phrase that "on" leads to from here.
+        noun_before: noun that links lead back to ("walls of", "the floor is"); OTHER for an unknown one.
+        last_solid: last solid noun before it in its clause.
+        shape_before: whether the free object was named before it in its clause.
+        said_before, said_after: the neighbouring terms with content in its phrase.
+    """
+
+    phrase: list[int]
+    noun_after: list[int | None]
+    solid_after: list[int | None]
+    material_after: list[int | None]
+    other_after: list[bool]
+    solid_on: list[int | None]
+    noun_before: list[int | None]
+    last_solid: list[int | None]
+    shape_before: list[bool]
+    said_before: list[int | None]
+    said_after: list[int | None]
+
+
+def is_object(term: Term) -> bool:
+    """Whether a term names the free object: a shape, or "it"."""
+    return term.head == "object" or term.in_slot("shape")
+
+
+def is_light(term: Term) -> bool:
+    """Whether a term names a light, surely."""
+    return term.head == "light" or any(sense.slot == "light" and sense.confidence > HINT for sense in term.senses)
+
+
+def surroundings(terms: list[Term]) -> Surroundings:
+    """What is around every term: one pass forward and one backward."""
+    ahead = [_Ahead() for _ in terms]
+    state = _Ahead()
+    for index in range(len(terms) - 1, -1, -1):
+        ahead[index] = state
+        state = state.before(terms, index)
+    back: list[_Back] = []
+    before = _Back()
+    for index in range(len(terms)):
+        back.append(before)
+        before = before.after(terms, index)
+    return Surroundings(
+        phrase=[at.phrase for at in back],
+        noun_after=[at.noun for at in ahead],
+        solid_after=[at.solid for at in ahead],
+        material_after=[at.material for at in ahead],
+        other_after=[at.other for at in ahead],
+        solid_on=[at.solid_on for at in ahead],
+        noun_before=[at.noun for at in back],
+        last_solid=[at.solid for at in back],
+        shape_before=[at.shape for at in back],
+        said_before=[at.said for at in back],
+        said_after=[at.said for at in ahead],
+    )
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """What follows a place in its phrase."""
+
+    noun: int | None = None
+    solid: int | None = None
+    material: int | None = None
+    other: bool = False
+    said: int | None = None
+    solid_on: int | None = None
+    beyond: int | None = None
+
+    def before(self, terms: list[Term], index: int) -> _Ahead:
+        """The same for the place before the term at `index`. `beyond` keeps the noun behind determiners."""
+        term = terms[index]
+        if term.role is Role.ON:
+            return _Ahead(solid_on=self.solid if self.solid is not None else self.beyond)
+        if term.role not in _IN_PHRASE:
+            kept = self.solid if self.solid is not None else self.beyond
+            return _Ahead(beyond=kept if term.role is Role.BREAK else None)
+        if term.role is Role.SILENT:
+            return self
+        solid = index if _is_solid(term) else self.solid
+        is_noun = _is_solid(term) or is_light(term) or (term.in_slot("light") and self.noun is None)
+        is_last_material = self.material is None and term.in_slot(*SURFACES)
+        return _Ahead(
+            noun=index if is_noun else self.noun,
+            solid=solid,
+            material=index if is_last_material else self.material,
+            other=self.other or is_other_noun(term),
+            said=index,
+            solid_on=self.solid_on,
+            beyond=self.beyond,
+        )
+
+
+@dataclass(frozen=True)
+class _Back:
+    """What precedes a place in its clause."""
+
+    phrase: int = 0
+    noun: int | None = None
+    solid: int | None = None
+    shape: bool = False
+    said: int | None = None
+
+    def after(self, terms: list[Term], index: int) -> _Back:
+        """The same for the place after the term at `index`."""
+        term = terms[index]
+        if term.role is Role.END:
+            return _Back(phrase=self.phrase + 1)
+        if term.role not in _IN_PHRASE:
+            noun = self.noun if term.role in _LEADS_BACK else None
+            return _Back(self.phrase + 1, noun, self.solid, self.shape)
+        if term.role is Role.SILENT:
+            return self
+        noun = self.noun
+        if _is_solid(term):
+            noun = index
+        elif is_other_noun(term) and _ends_phrase(terms, index):
+            noun = OTHER
+        return _Back(
+            phrase=self.phrase,
+            noun=noun,
+            solid=index if _is_solid(term) else self.solid,
+            shape=self.shape or is_object(term),
+            said=index,
+        )
+
+
+def is_other_noun(term: Term) -> bool:
+    """Whether an unknown word may be a noun: neither a number nor a word that ends as participles and adverbs do."""
+    return term.role is Role.UNKNOWN and term.word[:1].isalpha() and not term.word.endswith(_NO_NOUN)
+
+
+def _is_solid(term: Term) -> bool:
+    return (term.role is Role.HEAD and term.head != "light") or term.in_slot("shape", "prop")
+
+
+def _ends_phrase(terms: list[Term], index: int) -> bool:
+    return index + 1 == len(terms) or terms[index + 1].role not in _IN_PHRASE
