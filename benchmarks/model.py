@@ -1,147 +1,188 @@
-"""Figures of the embedded model on held-out clips.
+"""Figures of the embedded model on held-out scenes, each beside the aim of issue 3.
 
-    python -m benchmarks.model [--json] [--check] [--clips N] [--weights DIR]
+    python -m benchmarks.model [--json] [--check] [--quick] [--clips 72] [--seeds 3] [--weights DIR]
 
-For every held-out clip one clip is generated with the held-out clip's slots and exact cameras and nothing else of
-it, and compared with it by FLIP (flip-evaluator, LDR, lower is better) on seven of its 17 frames. Beside it, on the
-same frames: the mean clip (per-pixel mean over training clips, the best guess that knows no prompt and no camera),
-the VAE's reconstruction of the held-out clip itself (the least that generation could reach), and other rooms: the
-generated clip of the next held-out clip (what generation costs when it shows the wrong room). Depth is compared by
-mean relative error. Velocity loss is that of the shipped and of an untrained transformer on the same noise.
+Every seed has scenes of its own: three seeds of 72 clips are 216 scenes. A generated clip is told the slots and the exact
+cameras of its scene and, by way, a blockout: `objects` (the true room's box and the proxies of its things), `layout` (what
+the layout prior samples from the words) or `none`. Figures whose aim names no blockout are those of the default
+(`model.revision.DEFAULT_CONTROL`); the table has them all. Full segments take FULL_STEPS, drafts DRAFT_STEPS.
+
+What a clip shows is said by a judge (`model/measure/judge.py`, trained by `narthex train judge` on renders of every pair
+of words), whose own figures on the real clips are in the column `real`. Props count where the real clip shows them. The
+object's region is the judge's too; IoU and single blobs are of objects that move. Accuracies have Wilson's 95 % interval.
+FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random network, at least
+what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in out/benchmarks/model.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import flip_evaluator
 import numpy as np
 import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Table
 
-from benchmarks.aims import check
-from model.checkpoint import load_dit, load_vae
-from model.dit import Dit
-from model.evaluate import Sampling, generate_like, mean_clip, reconstruction_figures, velocity_loss
-from model.generate import SIGMA_SHIFT
-from model.guidance import guided_velocity
-from model.revision import DIT_FILE, DRAFT_STEPS, FULL_STEPS, GUIDANCE, VAE_FILE, default_weights
-from model.rgbd import unpack_rgbd
-from model.sampler import sample_euler, seeded_noise, sigma_grid
-from model.train.data import ClipRecipe, ClipStore, LatentSet, encode_store
-from model.vae import Vae
+from benchmarks.aims import check, read_aims
+from clips.dungeon.scene import sample_room
+from model.generate import SIGMA_SHIFT, Generator
+from model.measure.accuracy import Accuracy
+from model.measure.course import FEW, MANY, Counts, Course, Policy, Results
+from model.measure.generation import Blockout, MadeClip, Sampling, generate
+from model.measure.judge import JUDGE_FILE, load_judge
+from model.measure.languages import same_slots
+from model.measure.latency import latency_figures
+from model.measure.scenes import ClipSize, Scene, SceneKind, make_scene
+from model.measure.sheets import save_sheets
+from model.measure.ways import Measuring
+from model.revision import DEFAULT_CONTROL, DRAFT_STEPS, FULL_STEPS, GUIDANCE, MAP_STEPS, default_weights
+from model.spec import SegmentSpec
+from model.spec_control import Control, ControlKind
 
-MEAN_OF = 200
-COMPARED_FRAMES = [0, 3, 6, 8, 11, 14, 16]
+OUT = Path("out/benchmarks/model")
+QUICK = Counts(clips=6, seeds=1, coded=8, pairs=6, paths=6, mean_of=8, noised=6, sheets=3)
+PROMPTS, QUICK_PROMPTS = 600, 60
+PROMPT_SEED = 5_000_000
+TIMED_CLIPS = 4
+OVERHEAD_S = 0.16
+"""Rendering, judging and comparing of one clip, besides its generation, on a busy core."""
+
+WAY_COLUMNS = ("", "_objects", "_layout", "_none", "_real", "pairs_", "paths_")
+WAY_ROWS = (
+    *(f"{slot}_right" for slot in ("light", "wall", "floor", "color", "prop", "shape", "ceiling", "size")),
+    *("single_blob", "object_iou", "warp_error", "warp_over_frozen", "room_depth_error", "flip"),
+)
 
 
 def flip(reference: np.ndarray, test: np.ndarray) -> float:
-    """Mean FLIP error over the compared frames of two clips (T, H, W, 3) uint8."""
-    errors = [
-        flip_evaluator.evaluate(
-            reference[k].astype(np.float32) / 255.0, test[k].astype(np.float32) / 255.0, "LDR", applyMagma=False
-        )[1]
-        for k in COMPARED_FRAMES
-    ]
-    return float(np.mean(errors))
+    """Mean FLIP error of two pictures (H, W, 3) float32 in [0, 1]."""
+    return float(flip_evaluator.evaluate(reference, test, "LDR", applyMagma=False)[1])
 
 
-def depth_error(reference: np.ndarray, test: np.ndarray) -> float:
-    """Mean relative error of depth over all frames."""
-    true = reference.astype(np.float32)
-    return float((np.abs(test - true) / true).mean())
+def sampling(steps: int) -> Sampling:
+    """How `model.generate` samples with so many steps."""
+    return Sampling(steps, GUIDANCE, SIGMA_SHIFT, mapped=steps <= MAP_STEPS)
 
 
-def velocity_figures(dit: Dit, latents: LatentSet) -> dict[str, float]:
-    """Velocity loss of the trained network and of one with fresh weights."""
-    torch.manual_seed(0)
-    fresh = Dit(dit.config).eval()
-    ours, theirs = (velocity_loss(net, latents.latents, latents.rays, latents.slots) for net in (dit, fresh))
-    return {
-        "velocity_loss": ours,
-        "velocity_loss_untrained": theirs,
-        "velocity_loss_over_untrained": ours / theirs,
-    }
+def run(weights: Path, judge: Path, counts: Counts, prompts: int, console: Console) -> Results:
+    """Every figure of the weights in a folder; says first how long it will take."""
+    generator = Generator.load(weights)
+    supported = generator.supported
+    size = ClipSize(supported.frames, supported.width, supported.height)
+    networks = (generator.vae, generator.dit)
+    policy = Policy(DRAFT_STEPS, FULL_STEPS, Blockout(DEFAULT_CONTROL))
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=console
+    ) as progress:
+        bar = progress.add_task("clips")
+        measuring = Measuring(networks, load_judge(judge), sampling, flip, lambda count: progress.advance(bar, count))
+        course = Course(measuring, policy, counts, size, show)
+        expected = course.generated_clips()
+        progress.update(bar, total=sum(clips for _, clips in expected))
+        console.print(f"about {expected_minutes(measuring, expected, size):.0f} minutes on this machine, as it is now")
+        results = course.run()
+    results.figures |= latency_figures(generator, latency_spec(generator, size))
+    found = same_slots(prompt_pairs(prompts))
+    results.add({"chinese_same_slots": found.share}, {"chinese_same_slots": found})
+    return results
 
 
-def likeness_figures(networks: tuple[Vae, Dit], held_out: ClipStore, train: ClipStore, clips: int) -> dict[str, float]:
-    """FLIP and depth error of generated clips, and of what to compare them with."""
-    made = {
-        "generated": generate_like(networks, held_out, clips, Sampling(FULL_STEPS, GUIDANCE, SIGMA_SHIFT)),
-        "draft": generate_like(networks, held_out, clips, Sampling(DRAFT_STEPS, GUIDANCE, SIGMA_SHIFT)),
-        "unguided": generate_like(networks, held_out, clips, Sampling(FULL_STEPS, 1.0, SIGMA_SHIFT)),
-        "mean_clip": [mean_clip(train, train.recipe.clips)] * clips,
-    }
-    made["other_room"] = made["generated"][1:] + made["generated"][:1]
-    with torch.inference_mode():
-        coded = (networks[0].decode(networks[0].encode(held_out.rgbd(k)[None]))[0] for k in range(clips))
-        made["reconstruction"] = [unpack_rgbd(rgbd) for rgbd in coded]
-    figures = {}
-    for name, pairs in made.items():
-        flips = [flip(held_out.frames[k], frames) for k, (frames, _) in enumerate(pairs)]
-        figures[f"flip_{name}"] = float(np.mean(flips))
-        figures[f"depth_abs_rel_{name}"] = float(
-            np.mean([depth_error(held_out.depth[k], depth) for k, (_, depth) in enumerate(pairs)])
-        )
-        if name == "generated":
-            ours = np.array(flips)
-    mean_flips = np.array([flip(held_out.frames[k], made["mean_clip"][k][0]) for k in range(clips)])
-    figures["flip_over_mean_clip"] = figures["flip_generated"] / figures["flip_mean_clip"]
-    figures["flip_under_mean_clip_share"] = float((ours < mean_flips).mean())
-    return figures
-
-
-def latency_figures(networks: tuple[Vae, Dit]) -> dict[str, float]:
-    """Milliseconds of one draft, one full segment and one decode on this machine, one thread."""
-    vae, dit = networks
-    noise = seeded_noise([0], (dit.config.latent_channels, *dit.config.latent_size))
-    rays = torch.zeros(1, 12, *dit.config.latent_size)
-    flow = guided_velocity(dit, torch.ones(1, len(dit.config.slots), dtype=torch.int64), rays, GUIDANCE)
-    figures = {}
-    with torch.inference_mode():
-        for name, steps in (("draft", DRAFT_STEPS), ("full", FULL_STEPS)):
-            sample_euler(flow, noise, sigma_grid(1, SIGMA_SHIFT))
-            begun = time.perf_counter()
-            sample_euler(flow, noise, sigma_grid(steps, SIGMA_SHIFT))
-            figures[f"{name}_ms"] = 1e3 * (time.perf_counter() - begun)
-        vae.decode(noise)
+def expected_minutes(measuring: Measuring, clips: list[tuple[int, int]], size: ClipSize) -> float:
+    """Minutes for (steps, clips), from the time that a few clips take."""
+    scenes = [make_scene(SceneKind.HELD_OUT, index, size) for index in range(TIMED_CLIPS)]
+    quiet = replace(measuring, on_clips=lambda _: None)
+    took = {}
+    for steps in (FEW, MANY):
         begun = time.perf_counter()
-        vae.decode(noise)
-        figures["decode_ms"] = 1e3 * (time.perf_counter() - begun)
-    return figures
+        generate(quiet.networks, scenes, Blockout.OBJECTS, sampling(steps), 0, quiet.on_clips)
+        took[steps] = (time.perf_counter() - begun) / TIMED_CLIPS
+    a_step = (took[MANY] - took[FEW]) / (MANY - FEW)
+    return sum(count * (took[FEW] + max(a_step, 0.0) * (steps - FEW) + OVERHEAD_S) for steps, count in clips) / 60.0
 
 
-def measure(weights: Path, clips: int, folder: Path) -> dict[str, float]:
-    """All figures of the weights in a folder; clips are rendered into `folder`."""
-    networks = load_vae(weights / VAE_FILE), load_dit(weights / DIT_FILE)
-    held_out = ClipStore(folder / "held-out", ClipRecipe(clips=clips, held_out=True))
-    train = ClipStore(folder / "train", ClipRecipe(clips=MEAN_OF))
-    figures = {f"vae_{name}": value for name, value in reconstruction_figures(networks[0], held_out, clips).items()}
-    figures |= velocity_figures(networks[1], encode_store(held_out, networks[0], clips, with_mirrored=False))
-    figures |= likeness_figures(networks, held_out, train, clips)
-    return {"held_out_clips": float(clips), **figures, **latency_figures(networks)}
+def latency_spec(generator: Generator, size: ClipSize) -> SegmentSpec:
+    """A full segment as a world asks for it."""
+    scene = make_scene(SceneKind.HELD_OUT, 0, size)
+    control = Control(ControlKind(DEFAULT_CONTROL))
+    caption = scene.sample.clip.caption
+    return SegmentSpec(caption, 0, scene.cameras, size.fps, FULL_STEPS, GUIDANCE, generator.revision, control)
+
+
+def prompt_pairs(count: int) -> list[tuple[str, str]]:
+    """Captions of the same rooms in English and Chinese, with the same words said."""
+    rooms = [sample_room(PROMPT_SEED + k, True) for k in range(count)]
+    return [(caption_in(room, "en", k), caption_in(room, "zh", k)) for k, room in enumerate(rooms)]
+
+
+def show(scenes: list[Scene], clips: dict[str, list[MadeClip]]) -> None:
+    """Write the contact sheets."""
+    save_sheets(scenes, clips, OUT)
+
+
+def print_tables(results: Results, console: Console) -> None:
+    """Every figure with an aim beside its aim; then every way beside the others; then the rest."""
+    aims = Table("figure", "measured", "95 %", "aim", "ok", title="aims")
+    for aim in read_aims("model"):
+        name = aim.figure.partition(".")[2]
+        value = results.figures.get(name)
+        shown = "missing" if value is None else f"{value:.4g}"
+        verdict = "[green]yes[/green]" if aim.met_by(value) else "[red]no[/red]"
+        aims.add_row(name, shown, _interval(results.accuracies.get(name)), f"{aim.sign} {aim.bound:g}", verdict)
+    console.print(aims)
+    ways = Table("full segments", *(column.strip("_") or "default" for column in WAY_COLUMNS), title="by blockout")
+    for row in WAY_ROWS:
+        ways.add_row(row, *(_cell(results, row, column) for column in WAY_COLUMNS))
+    console.print(ways)
+    listed = {f"{c}{r}" if c.endswith("_") else f"{r}{c}" for c in WAY_COLUMNS for r in WAY_ROWS}
+    rest = Table("figure", "measured", title="the rest")
+    for name, value in results.figures.items():
+        if name not in listed:
+            rest.add_row(name, f"{value:.4g}")
+    console.print(rest)
+
+
+def _cell(results: Results, row: str, column: str) -> str:
+    name = f"{column}{row}" if column.endswith("_") else f"{row}{column}"
+    value = results.figures.get(name)
+    interval = _interval(results.accuracies.get(name))
+    return "-" if value is None else f"{value:.3f} {interval}".rstrip()
+
+
+def _interval(accuracy: Accuracy | None) -> str:
+    if accuracy is None:
+        return ""
+    low, high = accuracy.interval
+    return f"{low:.2f}-{high:.2f} ({accuracy.count})"
 
 
 def main() -> int:
     """Print the figures; with --check, 1 where one misses its aim."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--clips", type=int, default=64, help="held-out clips (default 64)")
+    parser.add_argument("--clips", type=int, default=72, help="held-out scenes of each seed (default 72)")
+    parser.add_argument("--seeds", type=int, default=3, help="seeds (default 3)")
     parser.add_argument("--weights", type=Path, default=default_weights(), help="folder of weights to measure")
+    parser.add_argument("--judge", type=Path, default=default_weights() / JUDGE_FILE, help="weights of the judge")
+    parser.add_argument("--quick", action="store_true", help="a few clips of everything: does it run?")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its aim")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as folder:
-        figures = measure(arguments.weights, arguments.clips, Path(folder))
+    console = Console(stderr=True)
+    counts = QUICK if arguments.quick else Counts(arguments.clips, arguments.seeds)
+    prompts = QUICK_PROMPTS if arguments.quick else PROMPTS
+    results = run(arguments.weights, arguments.judge, counts, prompts, console)
     if arguments.json:
-        print(json.dumps(figures))
+        intervals = {name: found.interval for name, found in results.accuracies.items()}
+        print(json.dumps({**results.figures, "intervals_95": intervals}))
     else:
-        for name, value in figures.items():
-            print(f"{name:36} {value:10.4f}")
-    return check("model", figures) if arguments.check else 0
+        print_tables(results, Console())
+    return check("model", results.figures) if arguments.check else 0
 
 
 if __name__ == "__main__":

@@ -1,0 +1,236 @@
+"""The course that a checkpoint runs: every figure of issue 3's table that its clips give, on held-out scenes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+
+from clips.dungeon.render import render_sample
+from model.dit import Dit
+from model.measure.accuracy import Accuracy
+from model.measure.figures import (
+    Figures,
+    control_gain,
+    distribution_figures,
+    lowest_right,
+    mmd_ratio,
+    step_figures,
+    way_figures,
+)
+from model.measure.generation import Blockout, MadeClip, generate, told
+from model.measure.likeness import mean_clip, picture_error
+from model.measure.reconstruction import reconstruction_figures
+from model.measure.scenes import ClipSize, Scene, SceneKind, make_scene
+from model.measure.velocity import velocity_loss
+from model.measure.ways import Gathered, Measuring, Way, real_clips
+from model.rgbd import pack_rgbd
+
+FEW, MANY = 4, 20
+"""The steps that issue 3 compares."""
+
+TRAINING_SEED = 0
+
+
+@dataclass(frozen=True)
+class Counts:
+    """How much is measured.
+
+    Attributes:
+        clips, seeds: scenes of each seed, and seeds; every seed has scenes of its own.
+        coded: scenes that the autoencoder is measured on.
+        pairs: scenes with a word pair that training never has.
+        paths: scenes with camera paths that training never has.
+        mean_of: training scenes that the mean clip is made of.
+        noised: scenes that the velocity loss is measured on.
+        sheets: scenes that get a contact sheet.
+    """
+
+    clips: int
+    seeds: int
+    coded: int = 200
+    pairs: int = 216
+    paths: int = 72
+    mean_of: int = 200
+    noised: int = 64
+    sheets: int = 8
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How segments are made where nobody says otherwise: steps of both qualities, and the blockout."""
+
+    draft_steps: int
+    full_steps: int
+    blockout: Blockout
+
+    def ways(self) -> list[Way]:
+        """Every way that is measured on every seed's scenes."""
+        steps = sorted({self.draft_steps, self.full_steps, FEW, MANY})
+        found = [Way(blockout, count) for blockout in (Blockout.OBJECTS, Blockout.NONE) for count in steps]
+        return [*found, Way(Blockout.LAYOUT, self.full_steps)]
+
+
+@dataclass(eq=False)
+class Results:
+    """Figures by name, and the accuracies among them (their intervals)."""
+
+    figures: Figures = field(default_factory=dict)
+    accuracies: dict[str, Accuracy] = field(default_factory=dict)
+
+    def add(self, figures: Figures, accuracies: dict[str, Accuracy], prefix: str = "", suffix: str = "") -> None:
+        """Add figures under prefixed and suffixed names."""
+        self.figures |= {f"{prefix}{name}{suffix}": value for name, value in figures.items()}
+        self.accuracies |= {f"{prefix}{name}{suffix}": value for name, value in accuracies.items()}
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is measured, with what.
+
+    Attributes:
+        measuring: networks, judge, sampling, picture error.
+        policy: of the product.
+        counts: how much.
+        size: of the clips that the networks make.
+        on_sheet: called with the first scenes and their clips by way, once.
+    """
+
+    measuring: Measuring
+    policy: Policy
+    counts: Counts
+    size: ClipSize
+    on_sheet: Callable[[list[Scene], dict[str, list[MadeClip]]], None]
+
+    def generated_clips(self) -> list[tuple[int, int]]:
+        """(steps, clips) of all that `run` generates, to foretell how long it takes."""
+        counts, policy = self.counts, self.policy
+        each = [(way.steps, counts.clips * counts.seeds) for way in policy.ways()]
+        return [*each, (policy.full_steps, counts.pairs + counts.paths), *((k, 2 * counts.sheets) for k in (1, 2))]
+
+    def run(self) -> Results:
+        """All figures of generated clips, and of the networks by themselves."""
+        results = Results()
+        real, gathered, held_back = self._seeds()
+        self._add_ways(results, real, gathered)
+        self._add_steps(results, real, gathered)
+        for kind, count in ((SceneKind.PAIRS, self.counts.pairs), (SceneKind.PATHS, self.counts.paths)):
+            found = self._default_way(kind, count)
+            results.add(*way_figures(found), prefix=f"{kind}_")
+        results.figures |= self._networks(held_back)
+        default = gathered[Way(self.policy.blockout, self.policy.full_steps)]
+        results.figures |= self._mean_clip(held_back, default.errors[: len(held_back)])
+        return results
+
+    def scenes(self, kind: SceneKind, first: int, count: int) -> list[Scene]:
+        """Scenes of a kind, in the size of the networks."""
+        return [make_scene(kind, index, self.size) for index in range(first, first + count)]
+
+    def _seeds(self) -> tuple[Gathered, dict[Way, Gathered], list[Scene]]:
+        """Real clips and every way over all seeds, and the first scenes for what is measured once."""
+        real, gathered = Gathered(), {way: Gathered() for way in self.policy.ways()}
+        first_scenes: list[Scene] = []
+        for seed in range(self.counts.seeds):
+            scenes = self.scenes(SceneKind.HELD_OUT, seed * self.counts.clips, self.counts.clips)
+            self.measuring.add(scenes, real_clips(scenes), real)
+            shown: dict[str, list[MadeClip]] = {}
+            for way, found in gathered.items():
+                made = self.measuring.measure(way, scenes, _noise_seed(seed), found)
+                shown[str(way)] = made[: self.counts.sheets]
+            if seed == 0:
+                self._show(scenes[: self.counts.sheets], shown)
+                first_scenes = scenes[: self.counts.noised]
+        return real, gathered, first_scenes
+
+    def _show(self, scenes: list[Scene], shown: dict[str, list[MadeClip]]) -> None:
+        """The ways on a few scenes, with one and two steps beside them."""
+        for blockout in (Blockout.OBJECTS, Blockout.NONE):
+            for steps in (1, 2):
+                way = Way(blockout, steps)
+                if str(way) not in shown:
+                    measuring = self.measuring
+                    shown[str(way)] = generate(
+                        measuring.networks, scenes, blockout, measuring.sampling(steps), 0, measuring.on_clips
+                    )
+        order = [str(Way(blockout, k)) for blockout in (Blockout.OBJECTS, Blockout.NONE) for k in range(1, 1001)]
+        names = [name for name in order if name in shown]
+        names += [name for name in shown if name not in names]
+        self.on_sheet(scenes, {name: shown[name] for name in names})
+
+    def _add_ways(self, results: Results, real: Gathered, gathered: dict[Way, Gathered]) -> None:
+        full = self.policy.full_steps
+        figures, accuracies = way_figures(real)
+        results.add(figures, accuracies, suffix="_real")
+        results.figures["judge_lowest_on_real"] = lowest_right(figures)
+        results.figures["judged_clips"] = float(len(real.verdicts))
+        for way, found in gathered.items():
+            ending = f"_{way.blockout}" if way.steps == full else f"_{way}"
+            results.add(*way_figures(found), suffix=ending)
+        results.add(*way_figures(gathered[Way(self.policy.blockout, full)]))
+        with_control, without = (
+            way_figures(gathered[Way(kind, full)])[0] for kind in (Blockout.OBJECTS, Blockout.NONE)
+        )
+        results.figures["room_depth_gain"] = control_gain(with_control, without)
+
+    def _add_steps(self, results: Results, real: Gathered, gathered: dict[Way, Gathered]) -> None:
+        """Few steps beside many, drafts beside full ones; the worse of with and without blockout."""
+        distances, noise = distribution_figures(real, {str(way): found for way, found in gathered.items()})
+        results.figures |= {f"mmd_squared_{name}": value for name, value in distances.items()}
+        results.figures["mmd_squared_noise"] = noise
+        few, drafts, mmds = [], [], []
+        for kind in (Blockout.OBJECTS, Blockout.NONE):
+            of = {steps: way_figures(gathered[Way(kind, steps)])[0] for steps in self._steps()}
+            few.append(step_figures(of[FEW], of[MANY]))
+            drafts.append(step_figures(of[self.policy.draft_steps], of[self.policy.full_steps]))
+            mmds.append(mmd_ratio(distances, str(Way(kind, FEW)), str(Way(kind, MANY)), noise))
+        results.figures |= {
+            "four_steps_attribute_loss": max(one["attribute_loss"] for one in few),
+            "four_steps_flip_ratio": max(one["flip_ratio"] for one in few),
+            "four_steps_mmd_ratio": max(mmds),
+            "draft_attribute_share": min(one["attribute_share"] for one in drafts),
+        }
+
+    def _steps(self) -> set[int]:
+        return {FEW, MANY, self.policy.draft_steps, self.policy.full_steps}
+
+    def _default_way(self, kind: SceneKind, count: int) -> Gathered:
+        found = Gathered()
+        way = Way(self.policy.blockout, self.policy.full_steps)
+        self.measuring.measure(way, self.scenes(kind, 0, count), _noise_seed(self.counts.seeds), found)
+        return found
+
+    @torch.inference_mode()
+    def _networks(self, scenes: list[Scene]) -> Figures:
+        """Reconstruction by the autoencoder, and the velocity loss beside that of an untrained transformer."""
+        vae, dit = self.measuring.networks
+        coded = (make_scene(SceneKind.HELD_OUT, index, self.size) for index in range(self.counts.coded))
+        figures = reconstruction_figures(vae, ((one.frames, one.depth, one.object_mask) for one in coded))
+        latents = torch.cat([vae.encode(pack_rgbd(scene.frames, scene.depth)[None]) for scene in scenes])
+        condition = told((vae, dit), scenes, Blockout.NONE, list(range(len(scenes))))
+        torch.manual_seed(0)
+        ours, theirs = (velocity_loss(net, latents, condition) for net in (dit, Dit(dit.config).eval()))
+        return {
+            **{f"vae_{name}": value for name, value in figures.items()},
+            "velocity_loss": ours,
+            "velocity_loss_untrained": theirs,
+            "velocity_loss_over_untrained": ours / theirs,
+        }
+
+    def _mean_clip(self, scenes: list[Scene], errors: list[float]) -> Figures:
+        """FLIP of the mean of training clips on the scenes whose generated clips have these errors."""
+        frames, _ = mean_clip(_training_clips(self.counts.mean_of, self.size))
+        error = self.measuring.picture_error
+        of_mean = float(np.mean([picture_error(error, scene.frames, frames) for scene in scenes]))
+        return {"flip_mean_clip": of_mean, "flip_over_mean_clip": float(np.mean(errors)) / of_mean}
+
+
+def _training_clips(count: int, size: ClipSize) -> Iterable[tuple[np.ndarray, np.ndarray]]:
+    for seed in range(TRAINING_SEED, TRAINING_SEED + count):
+        clip = render_sample(seed, False, size.frames, size.width, size.height, size.fps).clip
+        yield clip.frames, clip.depth
+
+
+def _noise_seed(seed: int) -> int:
+    return 100_000 * seed
