@@ -29,8 +29,8 @@ FlowMap = Callable[[Tensor, Tensor, Tensor], Tensor]
 OnStep = Callable[[int, Tensor], None]
 """Called after each step with the steps done so far and the new state."""
 
-DECAY_LIMIT = 1.0
-"""The most that one Heun step of the SDE may contract in its Langevin part; beyond it the step would not be stable."""
+WALK_LIMIT = 0.5
+"""How far one SDE step's walk may go towards the predicted data; with more, narrow data make it swing and grow."""
 
 
 def sigma_grid(steps: int, shift: float) -> Float[Tensor, " steps+1"]:
@@ -109,24 +109,25 @@ def sample_sde(
 ) -> Float[Tensor, "B *rest"]:
     """The state at sigmas[-1], by Euler-Maruyama steps with w = diffusion(sigma); K - 1 velocity calls.
 
-    The part that w adds (score and noise: a Langevin walk at fixed sigma) takes the decay that it would have towards
-    the predicted data, exp(-w dsigma / (2 noise_scale^2)), instead of its first-order term. Where w dsigma is small the
-    two are one; where it is large, or w infinite at an end, the walk stays stable. The last step, into sigma 0, is the
-    ODE's: fresh noise would stay in the picture. With w = 0 every step is `sample_euler`'s, bit for bit.
+    A step follows the ODE and adds a walk: w dsigma / 2 along the score, and noise of variance w dsigma. Since w is
+    free, it is held to `WALK_LIMIT` times 2 noise_scale^2 / dsigma: where it is infinite, or large near data, steps
+    stay stable. The last step, into sigma 0, is the ODE's alone: fresh noise would stay in the picture (SiT's code
+    ends without noise too). With w = 0 every step is `sample_euler`'s, bit for bit.
 
     Args:
         seeds: one for each sample; the noise of step k is that of (seed, k).
         first_step: the number of sigmas[0] in the whole grid, where `sigmas` is a slice.
+
+    Raises:
+        InvalidSpec: w is negative or NaN.
     """
     for step, (here, there) in enumerate(_intervals(sigmas, state), first_step):
+        share = spread_sigmas(_walk_share(diffusion, here, here - there, there, path), state)
         slope = velocity(state, here)
-        power = path.noise_scale(here) ** 2
-        decay = _decay(diffusion, here, here - there, there, path)
-        share, spread = power * -torch.expm1(-decay), (power * -torch.expm1(-2.0 * decay)).sqrt()
-        walk = spread_sigmas(share, state) * score_from_velocity(state, slope, here, path)
+        walk = share * score_from_velocity(state, slope, here, path)
         noise = step_noise(seeds, step, tuple(state.shape[1:])).to(state)
         drift = spread_sigmas(there - here, state) * slope
-        state = state + drift + (walk + spread_sigmas(spread, state) * noise)
+        state = state + drift + (walk + (2.0 * share).sqrt() * noise)
         if on_step is not None:
             on_step(step + 1, state)
     return state
@@ -142,38 +143,39 @@ def sample_sde_heun(
     first_step: int = 0,
     on_step: OnStep | None = None,
 ) -> Float[Tensor, "B *rest"]:
-    """The state at sigmas[-1], by stochastic Heun steps (second order in the moments); 2 (K - 1) velocity calls.
+    """The state at sigmas[-1], by stochastic Heun steps: second order in the moments; 2 (K - 1) velocity calls.
 
-    Drift and power of the noise are trapezoids of both ends, the guess at the far end holds the same noise. Arguments
-    and last step are `sample_sde`'s; a step's walk is held to `DECAY_LIMIT`. With w = 0 it is `sample_heun`.
+    Drift and variance of the noise are trapezoids of both ends, and the guess at the far end holds the step's noise
+    already. Arguments, errors, last step and limit are `sample_sde`'s. With w = 0 it is `sample_heun`, bit for bit.
     """
     for step, (here, there) in enumerate(_intervals(sigmas, state), first_step):
+        near, far = (
+            spread_sigmas(_walk_share(diffusion, level, here - there, there, path), state) for level in (here, there)
+        )
         stride = spread_sigmas(there - here, state)
         noise = step_noise(seeds, step, tuple(state.shape[1:])).to(state)
-        near, far = (
-            path.noise_scale(level) ** 2 * _decay(diffusion, level, here - there, there, path).clamp(max=DECAY_LIMIT)
-            for level in (here, there)
-        )
         slope = velocity(state, here)
-        walk = spread_sigmas(near, state) * score_from_velocity(state, slope, here, path)
-        guess = state + stride * slope + (walk + spread_sigmas((2.0 * near).sqrt(), state) * noise)
+        walk = near * score_from_velocity(state, slope, here, path)
+        guess = state + stride * slope + (walk + (2.0 * near).sqrt() * noise)
         slope_there = velocity(guess, there)
-        walk_there = spread_sigmas(far, state) * score_from_velocity(guess, slope_there, there, path)
+        walk_there = far * score_from_velocity(guess, slope_there, there, path)
         drift = stride * 0.5 * (slope + slope_there)
-        state = state + drift + (0.5 * (walk + walk_there) + spread_sigmas((near + far).sqrt(), state) * noise)
+        state = state + drift + (0.5 * (walk + walk_there) + (near + far).sqrt() * noise)
         if on_step is not None:
             on_step(step + 1, state)
     return state
 
 
-def _decay(diffusion: Diffusion, level: Tensor, stride: Tensor, there: Tensor, path: Path) -> Tensor:
-    """How far the walk of one step goes towards the predicted data, w stride / (2 noise_scale^2); 0 where it may not.
+def _walk_share(diffusion: Diffusion, level: Tensor, stride: Tensor, there: Tensor, path: Path) -> Tensor:
+    """w stride / 2 within its limit: what the score is multiplied by, and half the variance of the noise.
 
-    It may not in a frame that is given or that reaches sigma 0.
+    0 in a frame that is given or that this step takes to sigma 0.
     """
-    power = path.noise_scale(level) ** 2
     walks = (stride > 0) & (there > 0)
-    return torch.where(walks, 0.5 * diffusion(level) * stride / torch.where(walks, power, 1.0), 0.0)
+    wanted = torch.where(walks, 0.5 * diffusion(level) * stride, 0.0)
+    if not (wanted >= 0.0).all():
+        raise InvalidSpec(f"w(sigma) must not be negative, got {diffusion(level).tolist()} at {level.tolist()}")
+    return torch.minimum(wanted, WALK_LIMIT * path.noise_scale(level) ** 2)
 
 
 def _intervals(sigmas: Tensor, state: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
