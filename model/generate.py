@@ -25,6 +25,7 @@ from model.control import control_features
 from model.dit import Condition, Dit, slot_indices
 from model.errors import ModelError, UnreadableCheckpoint, UnsupportedSpec
 from model.guidance import flow_map, guided_velocity
+from model.lora import WornLoras
 from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
 from model.revision import DIT_FILE, MAP_STEPS, VAE_FILE, default_weights, file_revision
@@ -65,9 +66,9 @@ class Generator:
             raise UnreadableCheckpoint(
                 f"VAE and transformer disagree: {vae.config.latent_channels} and {dit.config.latent_channels} channels"
             )
-        self.revision = revision
         self.device = torch.device(device)
         self.vae, self.dit = vae.to(self.device), dit.to(self.device)
+        self._worn = WornLoras(self.dit, revision)
 
     @classmethod
     def load(cls, weights_dir: Path | None = None, device: str = "cpu") -> Generator:
@@ -80,6 +81,16 @@ class Generator:
         vae_path, dit_path = folder / VAE_FILE, folder / DIT_FILE
         revision = file_revision(vae_path, dit_path)
         return cls(load_vae(vae_path), load_dit(dit_path), revision, device)
+
+    @property
+    def revision(self) -> str:
+        """What these weights are known by, with the adapters that they wear; a spec must name it."""
+        return self._worn.revision
+
+    @property
+    def loras(self) -> WornLoras:
+        """The adapters that the transformer wears: put them on and take them off between generations."""
+        return self._worn
 
     @property
     def supported(self) -> SupportedSize:
