@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
@@ -122,7 +122,7 @@ class Vae(nn.Module):
     @property
     def encoder_revision(self) -> str:
         """First 12 hex digits of a SHA-256 over what decides the latents: a decoder trained on keeps its latents."""
-        hasher = hashlib.sha256(repr(self.config).encode())
+        hasher = hashlib.sha256(repr(replace(self.config, decoder_blocks=0)).encode())
         for name, tensor in sorted(self.state_dict().items()):
             if name.startswith(ENCODER_PARTS):
                 hasher.update(name.encode() + tensor.detach().cpu().half().numpy().tobytes())

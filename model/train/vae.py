@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from model.checkpoint import save_checkpoint
+from model.checkpoint import load_vae, save_checkpoint
+from model.errors import ModelError
 from model.measure.reconstruction import RealClip, reconstruction_figures
 from model.rgbd import unpack_rgbd
 from model.train.data import ClipStore
 from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
-from model.vae import Vae, VaeConfig
+from model.vae import ENCODER_PARTS, Vae, VaeConfig
 
 VAE_CONFIG = VaeConfig(
     latent_channels=32,
@@ -95,22 +96,30 @@ def train_vae(
     use_clips: int,
     config: VaeConfig,
     on_progress: OnProgress | None = None,
+    decoder_of: Path | None = None,
 ) -> dict[str, float]:
     """Train on the first `use_clips` of (train, held out), write `plan.out / "vae.safetensors"`, return the figures.
 
+    Args:
+        decoder_of: weights whose decoder alone is trained on; the latents stay what they are, so that a transformer
+            trained on them still fits.
+
     Raises:
         TrainingDiverged: a loss was not finite.
+        UnreadableCheckpoint: `decoder_of` is no VAE.
+        ModelError: `decoder_of` has another architecture (its decoder may have fewer blocks).
     """
     train, held_out = stores
     torch.manual_seed(plan.seed)
-    vae = Vae(config)
-    if not (resume and (plan.out / "state.pt").exists()):
+    vae = Vae(config) if decoder_of is None else _with_fixed_encoder(load_vae(decoder_of), config)
+    if decoder_of is None and not (resume and (plan.out / "state.pt").exists()):
         sample = min(96, use_clips)
         vae.start_from_pca(torch.stack([train.rgbd(index) for index in range(sample)]))
     training = Training(VaeTask(vae, train, held_out, use_clips), plan, copy.deepcopy(vae), resume)
     training.run(on_progress)
     best = _as_vae(training.average)
-    measure_whitening(best, train, min(256, use_clips))
+    if decoder_of is None:
+        measure_whitening(best, train, min(256, use_clips))
     figures = reconstruction_figures(best, real_clips(held_out, held_out.recipe.clips))
     recipe = {
         "renderer": "clips.dungeon",
@@ -120,10 +129,22 @@ def train_vae(
         "trained_s": round(training.trained_s),
         "batch": BATCH,
         "crop_frames": CROP_FRAMES,
+        "trained": "both sides" if decoder_of is None else f"the decoder, after {decoder_of}",
         **{name: round(value, 4) for name, value in figures.items()},
     }
     save_checkpoint(best, recipe, plan.out / "vae.safetensors")
     return {"steps": float(training.step), "trained_s": training.trained_s, **figures}
+
+
+def _with_fixed_encoder(trained: Vae, config: VaeConfig) -> Vae:
+    """A VAE of `config` that does what `trained` does: blocks that its decoder has more are the identity at first."""
+    if replace(config, decoder_blocks=trained.config.decoder_blocks) != trained.config:
+        raise ModelError(f"decoder_of: another architecture, {trained.config}; expected {config}")
+    vae = Vae(config)
+    vae.load_state_dict({**vae.state_dict(), **trained.state_dict()})
+    for name, weight in vae.named_parameters():
+        weight.requires_grad_(not name.startswith(ENCODER_PARTS))
+    return vae
 
 
 @torch.no_grad()

@@ -32,7 +32,6 @@ train_app.command("lora")(train_lora_command)
 Clips = Annotated[int, typer.Option(help="Training clips; each is rendered once and kept.", min=1)]
 ClipsDir = Annotated[Path, typer.Option(help="Where rendered clips are kept.")]
 HeldOut = Annotated[int, typer.Option(help="Held-out clips to validate on.", min=1)]
-UseClips = Annotated[int, typer.Option(help="Train on the first so many of them.", min=1)]
 VaeFile = Annotated[Path | None, typer.Option(help="VAE weights; default: those that Narthex ships.")]
 Latents = Annotated[Path, typer.Option(help="Where latents of clips are kept, in a folder for each VAE.")]
 LatentClips = Annotated[int, typer.Option(help="Training clips; each is rendered and encoded once.", min=1)]
@@ -58,10 +57,12 @@ def train_vae_command(
     steps: Steps = None,
     threads: Threads = 1,
     resume: Resume = False,
-    clips: Clips = 5000,
+    clips: Clips = 6000,
     clips_dir: ClipsDir = Path("runs/clips"),
     held_out: HeldOut = 64,
-    use_clips: UseClips = 1500,
+    decoder_of: Annotated[
+        Path | None, typer.Option(help="VAE weights whose decoder alone is trained on; their latents stay.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the RGB-D VAE from a PCA start and write OUT/vae.safetensors.
@@ -71,14 +72,17 @@ def train_vae_command(
         narthex train vae --out runs/vae-1 --minutes 12
 
         narthex train vae --out runs/vae-1 --minutes 12 --resume --json
+
+        narthex train vae --out runs/decoder-1 --minutes 30 --decoder-of runs/vae-1/vae.safetensors
     """
     from model.train.vae import VAE_CONFIG, train_vae
 
     plan = training_plan(out, minutes, steps, peak_rate=1.5e-3, decay_share=0.7, threads=threads)
     stores = _stores(clips_dir, clips, held_out)
     with progress_bar("vae", quiet=as_json) as report:
-        used = min(use_clips, clips)
-        figures = train_vae(plan, stores, resume, used, VAE_CONFIG, lambda share, line: report(share, _figures(line)))
+        figures = train_vae(
+            plan, stores, resume, clips, VAE_CONFIG, lambda share, line: report(share, _figures(line)), decoder_of
+        )
     finish_training(out, figures, as_json)
 
 
