@@ -41,7 +41,12 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
     "wall": {
         "stone": ("stone", "granite", "stony, stonework, rock, rocky, slate, ashlar", "cobblestone, cobble"),
         "brick": ("brick", "brickwork", "stonebrick", "masonry"),
-        "wood": ("wood", "timber, oak", "wooden, wooded, timbered, oaken, pine, log, lumber, plank, planking, board"),
+        "wood": (
+            "wood",
+            "timber, oak",
+            "wooden, wooded, timbered, oaken, pine, log, lumber, plank, planking, board, wood panelled, "
+            "wood paneled, wood paneling, wood panelling, wood panel, wooden panel, wooden paneling, wooden panelling",
+        ),
         "moss": ("moss", "ivy", "mossy, vine, overgrown, lichen", "jungle, foliage, leafy, leaf"),
         "sandstone": ("sandstone, sand stone", "limestone", "adobe", "sand, sandy, desert, egyptian"),
         "marble": ("marble", "white marble", "alabaster"),

@@ -40,7 +40,7 @@ HEADS: dict[str, str] = {
     "light": "light, lighting, lit, illumination, illuminate, 光, 光线, 光芒, 光亮, 照明, 微光, 光辉, 光照, 光里",
     "room": (
         "room, chamber, hall, cell, vault, crypt, dungeon, cave, cavern, cellar, corridor, hallway, chapel, shack, "
-        "hut, "
+        "hut, building, "
         "arena, space, place, interior, tomb, temple, sanctum, den, closet, cabin, lair, grotto, castle, house, "
         "tower, "
         "basement, sanctuary, antechamber, keep, tunnel, gallery, "
@@ -53,13 +53,15 @@ HEADS: dict[str, str] = {
 """Nouns that a material, a size or a colour may be said of; "object" is the free object where it is not named."""
 
 NEGATIONS = (
-    "no, not, without, never, neither, nor, cannot, nothing, none, nowhere, hardly, lack, lacking, minus, free of, "
-    "devoid of, instead of, rather than, other than, except, except for, anything but, don't, dont, "
-    "没有, 没, 无, 不, 不是, 并非, 并不, 并没有, 非, 别, 不要, 不用, 不带, 不含, 毫无, 勿, 不再, 除了, 绝不, 从不, "
+    "no, not, no longer, without, never, neither, nor, cannot, nothing, none, nowhere, hardly, lack, lacking, "
+    "minus, free of, "
+    "devoid of, instead of, rather than, other than, anything but, don't, dont, "
+    "没有, 没, 无, 不, 不是, 并非, 并不, 并没有, 非, 别, 不要, 不用, 不带, 不含, 毫无, 勿, 不再, 绝不, 从不, "
     "未, 而不是, 不会, 不能, 不需要"
 )
 CONTRASTS = (
-    "but, instead, only, just, simply, rather, although, though, while, yet, however, 而是, 但, 但是, 只, 只有, "
+    "but, except, except for, instead, only, just, simply, rather, although, though, while, yet, however, 除了, "
+    "而是, 但, 但是, 只, 只有, "
     "仅, 仅有, 不过, 可是, 却, 而"
 )
 NOT_NEGATIONS = (
@@ -72,7 +74,7 @@ NOT_NEGATIONS = (
 LINKS = (
     "of, in, from, is, are, be, was, were, being, been, am, with, that, which, who, has, have, having, as, for, "
     "to, "
-    "use, used, using, become, look, seem, glow, shine, gleam, at, i, should, must, shall, will, would, may, can, "
+    "use, used, using, become, look, seem, at, i, should, must, shall, will, would, may, can, "
     "是, 用, 由, 为, 有, 要, 呈, 长满, 爬满, 布满, 铺着, 铺满, 铺, 覆盖, 覆盖着, 长着, 都是, 全是, 上, 上面, 里, "
     "带, 带有, 均为, "
     "看起来, 发出, 发着, 闪着, 泛着, 长, 颜色是"
@@ -115,9 +117,11 @@ SILENTS = (
     "forth, else, "
     "'s, s, t, thats, that's, it's, there's, here's, color, colour, colored, coloured, made of, built of, kind, "
     "sort, type, "
-    "beam of light, ray of light, shaft of light, bit, lot, just a bit, up and down, single, lone, one of, hue, "
+    "beam of light, ray of light, shaft of light, column of light, pillar of light, glow, shine, gleam, size, bit, "
+    "lot, just a bit, up and down, single, lone, one of, hue, "
     "shade, wich, shape, shaped, floorplan, grow, pure, "
-    "的, 地方, 了, 呢, 吧, 啊, 吗, 得, 之, 其, 很, 十分, 相当, 一起, 正在, 正, 着, 是的, 做, 做的, 做成, 制成, "
+    "任何, 多, 通明, 过, 既, 悬挂, 中的, 的, 地方, 了, 呢, 吧, 啊, 吗, 得, 之, 其, 很, 十分, 相当, 一起, 正在, 正, "
+    "着, 是的, 做, 做的, 做成, 制成, "
     "建成, 砌成, 建造, 铺成, 造, 建, 打造, "
     "慢慢, 慢慢地, 缓缓, 缓缓地, 轻轻, 轻轻地, 来回, 空中, 半空, 半空中, 角落, 角落里, 中央, 中间, 中心, 左, 右, "
     "左边, 右边, 左右, 场景, 画面, 视频, "
@@ -154,6 +158,14 @@ IRREGULAR: dict[str, str] = {
     "grew": "grow",
     "grown": "grow",
     "isnt": "isn't",
+    "bigger": "big",
+    "biggest": "big",
+    "larger": "large",
+    "largest": "large",
+    "smaller": "small",
+    "smallest": "small",
+    "tiniest": "tiny",
+    "hugest": "huge",
     "arent": "aren't",
     "doesnt": "doesn't",
     "wont": "won't",

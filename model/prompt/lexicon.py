@@ -58,6 +58,11 @@ class Lexicon:
         plain = given.IRREGULAR.get(form, form)
         return next((known for known in forms(plain) if known in self._lemmas), None)
 
+    def single(self, form: str) -> str | None:
+        """The form of an English word that stands in the lexicon by itself, not only in phrases ("glowing coal")."""
+        plain = given.IRREGULAR.get(form, form)
+        return next((known for known in forms(plain) if known in self.english), None)
+
     @lru_cache(maxsize=4096)  # noqa: B019
     def corrected(self, form: str) -> str | None:
         """A known word that `form` is a misspelling of; None where there is none, or several of different meaning."""

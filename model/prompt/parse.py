@@ -81,9 +81,14 @@ def _gathered(found: list[Term]) -> tuple[dict[str, _Said], list[Span]]:
             said[reading.slot].ruled_out.append((reading, negation))
         else:
             said[reading.slot].readings.append(reading)
+    used = {negation for _, negation in (pair for slot in said.values() for pair in slot.ruled_out)}
     for index, term in enumerate(found):
         negation = negations[index]
-        if term.role is Role.MOVES and negation is not None:
+        if negation is None:
+            continue
+        if term.head in ("wall", "floor", "ceiling", "light") and negation not in used:
+            left.append((found[negation].start, term.stop))
+        elif term.role is Role.MOVES:
             said["motion"].readings.append(Reading("motion", "still", _NOT_MOVING, index))
     return said, left
 

@@ -66,7 +66,9 @@ class Reader:
         elif slot == "light":
             reading = self._light(index)
         elif slot in SURFACES:
-            reading = self._material(index)
+            reading = None if self._is_modifier(index) else self._material(index)
+        elif self._is_masonry(index):
+            reading = None
         else:
             reading = self._said(index, term.senses[0])
         if reading is not None:
@@ -148,11 +150,11 @@ class Reader:
         sense = self._terms[index].senses[0]
         after = self._term(self._around.said_after[index])
         before = self._term(self._around.said_before[index])
-        if self._terms[index].word == "still" and after is not None and after.in_slot("motion"):
-            return None
         follows_object = before is not None and is_object(before)
         if after is not None and not follows_object and self._stands_before_its_noun(index) and self._is_fixed(after):
             return self._told(index)
+        if self._is_adverb(index, before):
+            return None
         noun = self._term(self._around.solid_after[index])
         if self._around.shape_before[index] or (noun is not None and is_object(noun)):
             return self._said(index, sense)
@@ -165,6 +167,15 @@ class Reader:
             return self._told(index)
         return self._said(index, sense)
 
+    def _is_adverb(self, index: int, before: Term | None) -> bool:
+        """Whether "still" only means "as before": "it is still rolling", "torches still burn"."""
+        if self._terms[index].word != "still":
+            return False
+        after = self._term(self._around.said_after[index])
+        if after is not None and (after.in_slot("motion") or after.role is Role.MOVES):
+            return True
+        return before is not None and not is_object(before) and after is not None
+
     def _stands_before_its_noun(self, index: int) -> bool:
         """In Chinese only the particle makes a verb an attribute: "circles a pillar" is one clause."""
         is_chinese = "\u4e00" <= self._terms[index].word[0] <= "\u9fff"
@@ -175,11 +186,14 @@ class Reader:
 
     def _material(self, index: int) -> Reading | None:
         term = self._terms[index]
-        noun = self._term(self._around.solid_after[index])
-        if noun is not None:
+        at = self._around.solid_after[index]
+        while at is not None and self._is_masonry(at):
+            at = self._around.solid_after[at]
+        noun = self._term(at)
+        if noun is not None and not self._is_listed(index, noun):
             return self._of_noun(index, noun)
         later = self._term(self._around.material_after[index])
-        if later is not None:
+        if later is not None and noun is None:
             sense = term.sense(_default(later).slot)
             return self._said(index, sense or _default(term))
         noun = self._term(self._around.solid_on[index])
@@ -189,11 +203,33 @@ class Reader:
         if before == OTHER:
             return self._told(index)
         noun = self._term(before)
-        if noun is None or noun.head == "object":
+        if noun is None or noun.head == "object" or is_light(noun):
             return self._by_default(index)
         reading = self._of_noun(index, noun)
         is_other = reading is not None and reading.value is None and noun.role is Role.HEAD
         return self._by_default(index) if is_other else reading
+
+    def _is_masonry(self, index: int) -> bool:
+        """Whether a block is one that a wall is built of: "stone block walls", "walls of stone blocks"."""
+        if self._terms[index].word != "block":
+            return False
+        material = self._term(self._around.said_before[index])
+        nouns = [self._term(self._around.solid_after[index]), self._term(self._around.noun_before[index])]
+        is_built = any(noun is not None and noun.role is Role.HEAD and noun.head != "object" for noun in nouns)
+        return material is not None and material.in_slot(*SURFACES) and is_built
+
+    def _is_modifier(self, index: int) -> bool:
+        """Whether a material only says what another one is made of: "tiles of stone", "planks of oak"."""
+        if index < 2 or self._terms[index - 1].word != "of":
+            return False
+        return self._terms[index - 2].in_slot(*SURFACES) and _default(self._terms[index]).value in _GENERIC
+
+    def _is_listed(self, index: int, noun: Term) -> bool:
+        """Whether words stand in a row without grammar: "torch brick sand cube" has no cube of brick."""
+        after = self._term(self._around.said_after[index])
+        if after is None or not after.in_slot(*SURFACES) or not noun.in_slot("prop", "shape"):
+            return False
+        return _default(after).slot != _default(self._terms[index]).slot
 
     def _by_default(self, index: int) -> Reading:
         term = self._terms[index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-_SUFFIXES = ("s", "es", "ing", "ed", "ly", "y", "in", "er")
+_SUFFIXES = ("s", "es", "ing", "ed", "ly", "y", "in")
 _SHORTEST, _LONGEST = 4, 24
 _SURE_LENGTH, _LETTER_LENGTH = 4, 6
 

@@ -28,7 +28,7 @@ class Surroundings:
         material_after: last material later in its phrase.
         other_after: whether an unknown noun comes later in its phrase.
         solid_on: first solid noun of the phrase that "on" leads to from here.
-        noun_before: noun that links lead back to ("walls of", "the floor is"); OTHER for an unknown one.
+        noun_before: noun that links lead back to ("walls of", "the floor is"), lights too; OTHER for an unknown one.
         last_solid: last solid noun before it in its clause.
         shape_before: whether the free object was named before it in its clause.
         said_before, said_after: the neighbouring terms with content in its phrase.
@@ -141,7 +141,7 @@ class _Back:
         if term.role is Role.SILENT:
             return self
         noun = self.noun
-        if _is_solid(term):
+        if _is_solid(term) or is_light(term):
             noun = index
         elif is_other_noun(term) and _ends_phrase(terms, index):
             noun = OTHER

@@ -95,6 +95,9 @@ def _longest(words: list[Token], lemmas: list[str], index: int, known: Lexicon) 
             if key in known.english:
                 return count, key, known.english[key], 1.0
     form = words[index].form
+    single = known.single(form)
+    if single is not None:
+        return 1, single, known.english[single], 1.0
     if form.endswith("n't") or form == "dont":
         return 1, form, Entry(Role.NEGATION), 1.0
     meant = known.corrected(form)

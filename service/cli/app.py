@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, Entry] = {
     "play": Entry("service.cli.play", "play", "Replay a recorded trace of a game."),
     "world": Entry("service.cli.world", "world_app", "Make, check and show worlds."),
     "generate": Entry("service.cli.generate", "generate", "Generate segments from a prompt, without a server."),
+    "prompt": Entry("service.cli.prompt", "prompt_app", "Show what the model understands of a prompt."),
     "reconstruct": Entry("service.cli.reconstruct", "reconstruct", "Make a 4D scene from a clip, without a server."),
     "train": Entry("service.cli.train", "train_app", "Train the embedded model."),
     "data": Entry("service.cli.data", "data_app", "Render, import, inspect and describe clips to train on."),
