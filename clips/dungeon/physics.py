@@ -24,20 +24,37 @@ from clips.dungeon.scene import SHAPE_HALVES, RoomSpec
 from clips.dungeon.space import GRAVITY, FreeSpace, free_space
 from clips.errors import InvalidClip, InvalidRoom
 
-STEP_S = 0.001
 MAX_SECONDS = 600.0
 
 PHYSICAL = frozenset({Motion.BOUNCE, Motion.ROLL, Motion.TOPPLE, Motion.SWING})
 """The motions that this module simulates."""
 
-_STIFFNESS = 600_000.0
-_DAMPING = {Motion.BOUNCE: 80.0, Motion.ROLL: 600.0, Motion.TOPPLE: 500.0}
-_WALL_DAMPING = 80.0
-"""Contacts are damped springs (1/s2, 1/s; MuJoCo's negative solref): a contact lasts 5 ms, sinks in by under 1 cm at
-6 m/s, and gives back about 0.85 of the speed for a damping of 80, 0.2 for 600."""
+SWING_STEP_S = 0.0025
 
-_BOUNCE_FLOOR_M = 0.006
-"""Bouncing objects turn round this far above the floor, because their corners sink in by up to 15 mm."""
+
+@dataclass(frozen=True)
+class _Contact:
+    """How a body touches: a damped spring (1/s2, 1/s; MuJoCo's negative solref), stepped finely enough for it.
+
+    It sinks in by about speed / sqrt(stiffness) and gives back exp(-pi z) of the speed for a small damping of
+    2 z sqrt(stiffness). Friction is sliding, spinning and rolling; None: none.
+    """
+
+    step_s: float
+    stiffness: float
+    damping: float
+    wall_damping: float
+    friction: tuple[float, float, float] | None
+    floor_m: float = 0.0
+
+
+# With friction, an elastic hit off the centre gains energy (Newton's restitution); without, it cannot. Objects
+# with corners turn round a little above the floor, because at speed their corners sink in by up to 18 mm.
+_CONTACTS = {
+    Motion.BOUNCE: _Contact(0.001, 700_000.0, 86.0, 86.0, None, 0.009),
+    Motion.ROLL: _Contact(0.0025, 100_000.0, 80.0, 25.0, (0.5, 0.005, 0.005), 0.006),
+    Motion.TOPPLE: _Contact(0.0025, 100_000.0, 350.0, 32.0, (0.7, 0.01, 0.03), 0.002),
+}
 
 _TO_MUJOCO = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
@@ -47,18 +64,20 @@ class Track:
     """Where the free object is at every step of its simulation, gate frame.
 
     Attributes:
-        centers: (N, 3), metres; row k is at k * STEP_S scene seconds.
+        centers: (N, 3), metres; row k is at k * step_s scene seconds.
         quats: w, x, y, z, object to gate, unit, (N, 4).
         cord_from: where the cord hangs from, metres, (3,); None without one.
+        step_s: seconds from one row to the next.
     """
 
     centers: Float64[np.ndarray, "N 3"]
     quats: Float64[np.ndarray, "N 4"]
     cord_from: Float64[np.ndarray, "3"] | None
+    step_s: float
 
     def at(self, times: Float64[np.ndarray, " T"]) -> tuple[Float64[np.ndarray, "T 3"], Float64[np.ndarray, "T 3 3"]]:
         """Centres (T, 3) and rotations (T, 3, 3) at scene seconds, between steps on a line and by slerp."""
-        place = np.asarray(times, dtype=np.float64) / STEP_S
+        place = np.asarray(times, dtype=np.float64) / self.step_s
         before = np.clip(np.floor(place).astype(np.int64), 0, len(self.centers) - 2)
         share = (place - before)[:, None]
         quats = _slerp(self.quats[before], self.quats[before + 1], share)
@@ -87,16 +106,17 @@ def simulate(room: RoomSpec, seconds: float) -> Track:
     space = free_space(room)
     start = push(room, space)
     model = _model(room, space, start)
-    steps = math.floor(seconds / STEP_S) + 1
+    step_s = float(model.opt.timestep)
+    steps = math.floor(seconds / step_s) + 1
     first = np.concatenate([[0.0], start.position_m / room.object_size_m, start.quat, _speeds(room, start)])
     if start.cord_m is not None:
         first = np.concatenate([[0.0], start.quat, start.spin])
     states, _ = rollout.rollout(model, mujoco.MjData(model), first[None], nstep=steps)
     states = np.concatenate([first[None], states[0]])
     if not np.isfinite(states).all():
-        bad_s = STEP_S * int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
+        bad_s = step_s * int(np.flatnonzero(~np.isfinite(states).all(axis=1))[0])
         raise InvalidRoom(f"room: the simulated {room.motion} of motion_seed {room.motion_seed} broke at {bad_s:.3f} s")
-    return _track(room, start, states)
+    return _track(room, start, states, step_s)
 
 
 def rotation_matrices(quats: Float64[np.ndarray, "N 4"]) -> Float64[np.ndarray, "N 3 3"]:
@@ -121,15 +141,15 @@ def _gate(vectors: np.ndarray) -> np.ndarray:
     return vectors @ _TO_MUJOCO
 
 
-def _track(room: RoomSpec, start: Push, states: np.ndarray) -> Track:
+def _track(room: RoomSpec, start: Push, states: np.ndarray, step_s: float) -> Track:
     pose = states[:, 1:5] if start.cord_m is not None else states[:, 4:8]
     quats = np.concatenate([pose[:, :1], _gate(pose[:, 1:])], axis=1)
     quats /= np.linalg.norm(quats, axis=1, keepdims=True)
     if start.cord_m is None:
-        return Track(_gate(states[:, 1:4] * room.object_size_m), quats, None)
+        return Track(_gate(states[:, 1:4] * room.object_size_m), quats, None, step_s)
     hook = _gate(start.position_m)
     down = np.array([0.0, start.cord_m, 0.0])
-    return Track(hook + rotation_matrices(quats) @ down, quats, hook)
+    return Track(hook + rotation_matrices(quats) @ down, quats, hook, step_s)
 
 
 def _slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarray:
@@ -149,19 +169,22 @@ def _model(room: RoomSpec, space: FreeSpace, start: Push) -> mujoco.MjModel:
     """A model of this room: a compiled one with this room's gravity, walls and cord."""
     size = room.object_size_m
     hangs = start.cord_m is not None
+    # A copy of the compiled model is what may be changed.
     model = copy.copy(_compiled(room.shape, hangs))
     model.opt.gravity[2] = -GRAVITY / size
     if hangs:
         model.body_pos[1] = (start.position_m - np.array([0.0, 0.0, start.cord_m])) / size
         model.jnt_pos[0, 2] = start.cord_m / size
         return model
+    contact = _CONTACTS[room.motion]
+    model.opt.timestep = contact.step_s
     x, y, z = ((low / size, high / size) for low, high in (space.x_m, space.z_m, (0.0, space.height_m)))
     model.geom_pos[1:6] = [(x[0], 0, 0), (x[1], 0, 0), (0, y[0], 0), (0, y[1], 0), (0, 0, z[1])]
-    model.geom_solref[6] = (-_STIFFNESS, -_DAMPING[room.motion])
-    if room.motion is Motion.BOUNCE:
-        # With friction, an elastic hit off the centre gains energy (Newton's restitution); without, it cannot.
-        model.geom_condim[6] = 1
-        model.geom_pos[0, 2] = _BOUNCE_FLOOR_M / size
+    model.geom_pos[0, 2] = contact.floor_m / size
+    model.geom_solref[1:6] = (-contact.stiffness, -contact.wall_damping)
+    model.geom_solref[6] = (-contact.stiffness, -contact.damping)
+    model.geom_condim[6] = 1 if contact.friction is None else 6
+    model.geom_friction[6] = contact.friction or (0.0, 0.0, 0.0)
     return model
 
 
@@ -179,14 +202,14 @@ def _compiled(shape: Shape, hangs: bool) -> mujoco.MjModel:
     walls = "".join(f'<geom class="wall" type="plane" size="0 0 1" zaxis="{axis}"/>' for axis in planes)
     # A joint off the body's middle: MuJoCo treats one at the middle as a special case that no hook may move later.
     joint = '<joint type="ball" pos="0 0 3"/>' if hangs else "<freejoint/>"
-    contact = 'contype="0" conaffinity="0"' if hangs else 'condim="6" friction="0.7 0.01 0.008" priority="1"'
+    contact = 'contype="0" conaffinity="0"' if hangs else 'priority="1"'
     return mujoco.MjModel.from_xml_string(f"""
 <mujoco>
   <compiler angle="radian" boundmass="0" balanceinertia="false"/>
-  <option timestep="{STEP_S}" cone="elliptic"><flag autoreset="disable"/></option>
+  <option timestep="{SWING_STEP_S}" cone="elliptic"><flag autoreset="disable"/></option>
   <default>
     <geom solimp="0.95 0.95 0.001 0.5 2"/>
-    <default class="wall"><geom condim="1" priority="2" solref="-{_STIFFNESS} -{_WALL_DAMPING}"/></default>
+    <default class="wall"><geom condim="1" priority="2"/></default>
   </default>
   <asset>{mesh}</asset>
   <worldbody>

@@ -17,8 +17,11 @@ from clips.dungeon.bodies import radius, reach
 from clips.dungeon.scene import RoomSpec
 from clips.dungeon.space import GRAVITY, ROAM_M, FreeSpace
 
-TOUCH_M = 0.002
+TOUCH_M = 0.006
 """Objects that start on the floor start this far above it, so that no contact begins compressed."""
+
+_FASTEST_M_S = {Shape.ORB: 1.3, Shape.CUBE: 3.6, Shape.CRYSTAL: 4.0, Shape.CONE: 2.4}
+"""Of a roll's push: what has edges loses speed at each of them, and would lie still at once if slow."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,12 +74,10 @@ def _roll(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
     heading = _along(sign, rng, 0.3)
     across = np.array([-heading[1], heading[0], 0.0])
     lying = Rotation.from_euler("z", room.object_yaw_rad)
-    fastest = 1.3
     if room.shape is not Shape.ORB:
-        fastest = {Shape.CUBE: 2.6, Shape.CRYSTAL: 2.2, Shape.CONE: 1.6}[room.shape]
         lying = _lying(room.shape, across, rng)
     center_m = _above_floor(room, lying)
-    speed_m_s = rng.uniform(0.75, 1.0) * fastest
+    speed_m_s = rng.uniform(0.75, 1.0) * _FASTEST_M_S[room.shape]
     around_m = radius(room.shape) * room.object_size_m
     side = space.x_m[0] + around_m if sign > 0 else space.x_m[1] - around_m
     position_m = np.array([side, space.center_m[1], center_m])
@@ -89,7 +90,7 @@ def _topple(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
     heading = _along(_sign(rng), rng, math.pi)
     across = np.array([-heading[1], heading[0], 0.0])
     stands = _on(_TIPS[room.shape][rng.integers(len(_TIPS[room.shape]))])
-    tilt = Rotation.from_rotvec(across * math.radians(rng.uniform(6.0, 14.0)))
+    tilt = Rotation.from_rotvec(across * math.radians(rng.uniform(3.0, 8.0)))
     turn = tilt * Rotation.from_euler("z", rng.uniform(0.0, 2 * math.pi)) * stands
     center_m = _above_floor(room, turn)
     position_m = np.array([*space.center_m, center_m])
