@@ -53,6 +53,10 @@ class CameraPath:
     shake_seed: int = 0
 
     def __post_init__(self) -> None:
+        if self.kind not in list(PathKind):
+            raise InvalidCameras(f"camera path: kind must be one of {', '.join(PathKind)}, got {self.kind!r}")
+        # A plain word is equal to its PathKind, yet not the same object.
+        object.__setattr__(self, "kind", PathKind(self.kind))
         limits = {
             "start_z_m": (-5.0, 5.0),
             "distance_m": (-5.0, 5.0),

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from clips.camera_path import CameraPath
+from clips.camera_path import CameraPath, PathKind
 from clips.clip import Clip
 from clips.footage.footage import Footage
 
@@ -28,7 +28,7 @@ DATASET = {
 def make_footage(frames: int = FRAMES, width: int = WIDTH, height: int = HEIGHT, **fields: object) -> Footage:
     rng = np.random.default_rng(3)
     shape = (frames, height, width)
-    cameras = CameraPath(kind="shake", distance_m=0.4).cameras(frames, width, height)
+    cameras = CameraPath(kind=PathKind.SHAKE, distance_m=0.4).cameras(frames, width, height)
     clip = Clip(
         rng.integers(0, 256, (*shape, 3), dtype=np.uint8),
         rng.uniform(0.5, 9.0, shape).astype(np.float32),
