@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from clips.camera_path import CameraPath
 from clips.clip import Clip, load_clip
 from clips.errors import ClipError
 from model.errors import ModelError
@@ -68,9 +69,9 @@ class ContentHandlers:
     def warm_up(self, say: Callable[[str], None]) -> None:
         """One small piece of every stage, so that no job pays for compiling or for first touches."""
         say("generate")
-        clip = self._rehearsal
-        layout = Control(ControlKind.LAYOUT)
-        spec = SegmentSpec("a room", 0, clip.cameras, clip.fps, 1, 2.0, self.generator.revision, layout)
+        clip, layout = self._rehearsal, Control(ControlKind.LAYOUT)
+        cameras = CameraPath().cameras(len(clip), clip.cameras.width, clip.cameras.height)
+        spec = SegmentSpec("a room", 0, cameras, clip.fps, 1, 2.0, self.generator.revision, layout)
         generation = self.generator.begin(spec)
         generation.advance(1)
         generation.finish()

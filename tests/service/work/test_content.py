@@ -16,7 +16,7 @@ from model.generate import Generator, SupportedSize
 from model.prompt import parse_prompt
 from model.spec import SegmentSpec
 from model.spec_control import Control, ControlKind
-from model.steering import Steering
+from model.steering import Steering, steering_of
 from recon.export.fourdgs_file import read_4dgs
 from recon.export.ply import read_ply
 from service.clock import system_clock
@@ -66,7 +66,11 @@ class FakeGenerator:
     revision = "fake"
     supported = SIZE
 
+    def __init__(self) -> None:
+        self.begun: list[SegmentSpec] = []
+
     def begin(self, spec: SegmentSpec) -> FakeGeneration:
+        self.begun.append(spec)
         return FakeGeneration(spec, 0)
 
     def resume(self, spec: SegmentSpec, state: bytes) -> FakeGeneration:
@@ -266,4 +270,6 @@ def test_warm_up_names_its_stages_and_leaves_nothing_behind(handlers: ContentHan
     said: list[str] = []
     handlers.warm_up(said.append)
     assert said == ["generate", "reconstruct", "encode"]
+    (rehearsed,) = cast(FakeGenerator, handlers.generator).begun
+    assert steering_of(rehearsed, {}).kind is ControlKind.LAYOUT, "physics and ray casting are not rehearsed"
     assert list(context.blobs.assets()) == []
