@@ -71,5 +71,5 @@ def test_no_frames_and_no_pixels_are_refused() -> None:
 def test_a_plain_word_is_its_kind_and_an_unknown_one_is_refused() -> None:
     word, kind = CameraPath(kind="pan"), CameraPath(kind=PathKind.PAN)  # type: ignore[arg-type]
     assert word.cameras(3, 96, 64).digest() == kind.cameras(3, 96, 64).digest()
-    with pytest.raises(InvalidCameras, match="camera path: kind must be one of walk_in, .*, got 'fly'"):
+    with pytest.raises(InvalidCameras, match=r"camera path: kind must be one of walk_in, .*, got 'fly'"):
         CameraPath(kind="fly")  # type: ignore[arg-type]
