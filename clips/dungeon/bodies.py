@@ -18,12 +18,12 @@ def vertices(shape: Shape) -> Float64[np.ndarray, "V 3"]:
     """Corners (V, 3) of a shape whose convex hull it is; a cone's rim has CONE_SIDES, an orb six for its size."""
     half = np.array(SHAPE_HALVES[shape])
     if shape is Shape.CUBE:
-        return half * np.array(list(itertools.product((-1.0, 1.0), repeat=3)))
+        return np.asarray(half * np.array(list(itertools.product((-1.0, 1.0), repeat=3))))
     if shape is Shape.CONE:
         angle = 2 * math.pi * np.arange(CONE_SIDES) / CONE_SIDES
         rim = np.stack([np.cos(angle), np.ones(CONE_SIDES), np.sin(angle)], axis=1)
-        return half * np.concatenate([[[0.0, -1.0, 0.0]], rim])
-    return half * np.concatenate([np.eye(3), -np.eye(3)])
+        return np.asarray(half * np.concatenate([[[0.0, -1.0, 0.0]], rim]))
+    return np.asarray(half * np.concatenate([np.eye(3), -np.eye(3)]))
 
 
 def reach(shape: Shape, direction: Float64[np.ndarray, "3"]) -> float:

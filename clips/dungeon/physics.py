@@ -18,7 +18,7 @@ from jaxtyping import Float64
 from mujoco import rollout
 
 from clips.dungeon.attributes import Motion, Shape
-from clips.dungeon.bodies import reach, vertices
+from clips.dungeon.bodies import vertices
 from clips.dungeon.pushes import Push, push
 from clips.dungeon.scene import SHAPE_HALVES, RoomSpec
 from clips.dungeon.space import GRAVITY, FreeSpace, free_space
@@ -52,7 +52,7 @@ class _Contact:
 # with corners turn round a little above the floor, because at speed their corners sink in by up to 18 mm.
 _CONTACTS = {
     Motion.BOUNCE: _Contact(0.001, 700_000.0, 86.0, 86.0, None, 0.009),
-    Motion.ROLL: _Contact(0.0025, 100_000.0, 80.0, 25.0, (0.5, 0.005, 0.005), 0.006),
+    Motion.ROLL: _Contact(0.0025, 100_000.0, 110.0, 25.0, (0.5, 0.005, 0.005), 0.006),
     Motion.TOPPLE: _Contact(0.0025, 100_000.0, 350.0, 32.0, (0.7, 0.01, 0.03), 0.002),
 }
 
@@ -138,7 +138,7 @@ def _speeds(room: RoomSpec, start: Push) -> np.ndarray:
 
 def _gate(vectors: np.ndarray) -> np.ndarray:
     """Vectors (..., 3) of MuJoCo's axes in the gate frame."""
-    return vectors @ _TO_MUJOCO
+    return np.asarray(vectors @ _TO_MUJOCO)
 
 
 def _track(room: RoomSpec, start: Push, states: np.ndarray, step_s: float) -> Track:
@@ -168,11 +168,10 @@ def _slerp(first: np.ndarray, second: np.ndarray, share: np.ndarray) -> np.ndarr
 def _model(room: RoomSpec, space: FreeSpace, start: Push) -> mujoco.MjModel:
     """A model of this room: a compiled one with this room's gravity, walls and cord."""
     size = room.object_size_m
-    hangs = start.cord_m is not None
     # A copy of the compiled model is what may be changed.
-    model = copy.copy(_compiled(room.shape, hangs))
+    model = copy.copy(_compiled(room.shape, start.cord_m is not None))
     model.opt.gravity[2] = -GRAVITY / size
-    if hangs:
+    if start.cord_m is not None:
         model.body_pos[1] = (start.position_m - np.array([0.0, 0.0, start.cord_m])) / size
         model.jnt_pos[0, 2] = start.cord_m / size
         return model
@@ -218,8 +217,3 @@ def _compiled(shape: Shape, hangs: bool) -> mujoco.MjModel:
     <body>{joint}<geom {body} mass="1" {contact}/></body>
   </worldbody>
 </mujoco>""")
-
-
-def standing_center_m(room: RoomSpec) -> float:
-    """How high the centre of the free object is while it stands on the floor, metres."""
-    return float(reach(room.shape, np.array([0.0, 1.0, 0.0])) * room.object_size_m)
