@@ -70,9 +70,9 @@ def trained_adapter(out: Path, weights: Path, minutes: float) -> Path:
     """The file of an adapter that `narthex train lora` learns from the example's clips, both made in `out`."""
     write_folder(out / "clips")
     command = [sys.executable, "-m", "service.cli.app", "train", "lora", "--clips", str(out / "clips")]
-    command += ["--weights", str(weights), "--out", str(out / "training"), "--minutes", str(minutes), "--resume"]
+    command += ["--weights", str(weights), "--out", str(out / "teal-hatch"), "--minutes", str(minutes), "--resume"]
     subprocess.run(command, check=True, stdout=sys.stderr)
-    return out / "training" / "lora.safetensors"
+    return out / "teal-hatch" / "teal-hatch.safetensors"
 
 
 def style_figures(name: str, clips: list[np.ndarray], reference: list[np.ndarray]) -> Figures:

@@ -191,13 +191,14 @@ class WornLoras:
 
     def _wear(self, wanted: dict[str, tuple[Lora, float]]) -> None:
         """Make the layers wear exactly `wanted`; whatever fails, fails before the first layer is touched."""
-        names = {layer for lora, weight in wanted.values() if weight for layer in lora.factors}
+        changed = {layer for lora, weight in wanted.values() if weight for layer in lora.factors}
+        names = [layer for layer in self._layers if layer in changed]
         merged = {layer: self._merged(layer, wanted) for layer in names}
         # Remembered before the first layer changes: whoever interrupts this can still have everything taken off.
-        self._base |= {layer: self._layers[layer].weight for layer in names - self._base.keys()}
+        self._base |= {layer: self._layers[layer].weight for layer in names if layer not in self._base}
         for layer, base in self._base.items():
             self._layers[layer].weight = merged.get(layer, base)
-        self._base = {layer: base for layer, base in self._base.items() if layer in names}
+        self._base = {layer: base for layer, base in self._base.items() if layer in changed}
         self._worn = wanted
 
     def _merged(self, layer: str, wanted: dict[str, tuple[Lora, float]]) -> nn.Parameter:

@@ -38,7 +38,6 @@ from model.train.low_rank import LowRankLayers
 from model.train.noise import given_frames, sample_frame_noise
 from model.train.pictures import save_sheet
 
-LORA_FILE = "lora.safetensors"
 FACTS_FILE = "training.json"
 VALIDATED_PRIOR = 16
 LOOK_CLIPS = 3
@@ -195,6 +194,11 @@ class LoraTask:
         save_sheet([unpack_rgbd(vae.decode(one[None])[0]) for one in rows], folder / f"look-{step:06d}.png")
 
 
+def adapter_path(out: Path) -> Path:
+    """Where a training in `out` writes its adapter: named as the folder is, so that several may be told apart."""
+    return out / f"{out.resolve().name}.safetensors"
+
+
 def train_lora(
     plan: TrainingPlan,
     data: LoraData,
@@ -203,7 +207,7 @@ def train_lora(
     resume: bool,
     on_progress: OnProgress | None = None,
 ) -> tuple[Lora, dict[str, float]]:
-    """Train, write `plan.out / "lora.safetensors"`; the adapter and its figures beside those of the base.
+    """Train, write the adapter to `adapter_path(plan.out)`; the adapter and its figures beside those of the base.
 
     Raises:
         TrainingDiverged: a loss was not finite.
@@ -232,7 +236,7 @@ def train_lora(
     facts = {"steps": training.step, "trained_s": round(training.trained_s, 1), "style_rows": policy.style_rows}
     rounded = {name: round(value, 4) for name, value in figures.items()}
     lora = average.as_lora(data.base_revision, {**data.recipe, **facts, **rounded})
-    save_lora(lora, plan.out / LORA_FILE)
+    save_lora(lora, adapter_path(plan.out))
     return lora, {"steps": float(training.step), "trained_s": training.trained_s, **figures}
 
 

@@ -34,9 +34,10 @@ def train_lora_command(
     resume: Resume = False,
     as_json: AsJson = False,
 ) -> None:
-    """Learn the style of 20 to 200 clips and write OUT/lora.safetensors, beside the base, which stays as it is.
+    """Learn the style of 20 to 200 clips as an adapter on the base, which stays as it is.
 
-    Without --minutes or --steps it trains for ten minutes. A clip that cannot be used is named and skipped.
+    Writes an adapter named as the folder is (runs/ink/ink.safetensors). Without --minutes or --steps it trains for ten
+    minutes. A clip that cannot be used is named and skipped.
 
     Examples:
 
@@ -47,7 +48,7 @@ def train_lora_command(
     from dataclasses import replace
 
     from model.lora import LoraConfig
-    from model.train.lora import LORA_FILE, LoraPolicy, train_lora
+    from model.train.lora import LoraPolicy, adapter_path, train_lora
 
     minutes = DEFAULT_MINUTES if minutes is None and steps is None else minutes
     plan = training_plan(out, minutes, steps, peak_rate=2e-3, decay_share=0.5, threads=threads)
@@ -57,7 +58,7 @@ def train_lora_command(
     policy = LoraPolicy(style_rows=8 - prior_rows, prior_rows=prior_rows)
     with progress_bar("lora", quiet=as_json) as report:
         _, figures = train_lora(plan, data, config, policy, resume, lambda share, line: report(share, _figures(line)))
-    _finish(out / LORA_FILE, figures, style, as_json=as_json)
+    _finish(adapter_path(out), figures, style, as_json=as_json)
 
 
 def _data(folder: Path, out: Path, weights: Path | None, *, few: bool, quiet: bool) -> tuple[LoraData, StyleClips]:

@@ -24,7 +24,7 @@ from model.train.data import slot_table
 from model.train.depth_metric import depth_loss, depth_metric
 from model.train.latents import LatentCoder, LatentStore
 from model.train.loop import TrainingPlan
-from model.train.lora import LORA_FILE, LoraData, LoraPolicy, LoraTask, train_lora
+from model.train.lora import LoraData, LoraPolicy, LoraTask, adapter_path, train_lora
 from model.train.low_rank import LowRankLayers
 from model.train.style_clips import PriorClips, StyleClips
 from model.vae import Vae, VaeConfig
@@ -141,7 +141,7 @@ def test_the_file_does_what_the_training_measured(data: LoraData, tmp_path: Path
         plain = data.dit(*_inputs())
         with layers.beside(data.dit):
             beside = data.dit(*_inputs())
-        with wearing(data.dit, {"style": (load_lora(tmp_path / "out" / LORA_FILE), 1.0)}, REVISION):
+        with wearing(data.dit, {"style": (load_lora(adapter_path(tmp_path / "out")), 1.0)}, REVISION):
             merged = data.dit(*_inputs())
         assert torch.equal(data.dit(*_inputs()), plain)
     assert (beside - plain).abs().max() > 1e-2

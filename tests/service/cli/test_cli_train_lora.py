@@ -54,7 +54,8 @@ def _run(*arguments: str) -> dict[str, object]:
 
 
 def test_an_adapter_is_trained_resumed_and_fits_its_base(weights: Path, clips: Path, tmp_path: Path) -> None:
-    common = ["--clips", str(clips), "--weights", str(weights), "--out", str(tmp_path), "--rank", "2"]
+    out = tmp_path / "ink"
+    common = ["--clips", str(clips), "--weights", str(weights), "--out", str(out), "--rank", "2"]
     first = _run(*common, "--steps", "20")
     assert (first["clips"], first["uncaptioned"], first["steps"]) == (20, 1, 20)
     assert list(first["skipped"]) == ["clip-03"]
@@ -65,7 +66,7 @@ def test_an_adapter_is_trained_resumed_and_fits_its_base(weights: Path, clips: P
     assert lora.base_revision == weights_revision(weights)
     assert {"clips": 20, "skipped": 1, "uncaptioned": 1, "steps": 22}.items() <= dict(lora.recipe).items()
     WornLoras(load_dit(weights / "dit.safetensors"), weights_revision(weights)).put_on("style", lora)
-    assert {path.name for path in tmp_path.iterdir()} >= {"lora.safetensors", "log.jsonl", "curve.png", "state.pt"}
+    assert {path.name for path in out.iterdir()} >= {"ink.safetensors", "log.jsonl", "curve.png", "state.pt"}
 
 
 def test_without_json_the_skipped_clip_is_said(weights: Path, clips: Path, tmp_path: Path) -> None:
