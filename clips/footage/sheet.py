@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Float32, UInt8
 
 from clips.cameras import Cameras
 from clips.footage.footage import Footage
+from clips.optical_flow import optical_flow
 from clips.picture import contact_sheet, depth_to_color
 
 SHEET_FRAMES = 6
@@ -31,18 +32,15 @@ def flow_to_color(
     return np.asarray(np.round(255.0 * color).astype(np.uint8))
 
 
-def camera_flow(depth: np.ndarray, cameras: Cameras) -> Float[np.ndarray, "t H W 2"]:
-    """Flow that the cameras alone make of a world that stands still, pixels, (T-1, H, W, 2), float32."""
-    v, u = np.meshgrid(np.arange(cameras.height) + 0.5, np.arange(cameras.width) + 0.5, indexing="ij")
-    pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
-    flows = []
-    for frame in range(len(cameras) - 1):
-        rays = pixels @ np.linalg.inv(cameras.Ks[frame]).T
-        points = rays * depth[frame][..., None].astype(np.float64)
-        pose = cameras.viewmats[frame + 1] @ cameras.camera_to_world[frame]
-        moved = (points @ pose[:3, :3].T + pose[:3, 3]) @ cameras.Ks[frame + 1].T
-        flows.append(moved[..., :2] / np.maximum(moved[..., 2:], 1e-6) - pixels[..., :2])
-    return np.asarray(flows, dtype=np.float32).reshape(-1, cameras.height, cameras.width, 2)
+def camera_flow(depth: Float32[np.ndarray, "T H W"], cameras: Cameras) -> Float32[np.ndarray, "t H W 2"]:
+    """Flow that the cameras alone make of a world that stands still, pixels, (T-1, H, W, 2).
+
+    No flow where a point lies behind the next camera.
+    """
+    frames = len(cameras)
+    nothing, nowhere = np.zeros(depth.shape, dtype=np.bool_), np.zeros((frames, 3))
+    flow = optical_flow(depth, cameras, nothing, nowhere, np.repeat(np.eye(3)[None], frames, axis=0))
+    return np.asarray(np.nan_to_num(flow), dtype=np.float32)
 
 
 def clip_sheet(name: str, footage: Footage, scale: int = 2) -> UInt8[np.ndarray, "H W 3"]:
