@@ -140,6 +140,12 @@ def test_windows_have_noise_of_their_own(generator: Generator, spec: SegmentSpec
     assert torch.equal(latents[:, :, :3], generator.begin(spec)._latents)
 
 
+def test_the_largest_seed_is_a_seed_like_any_other(generator: Generator, spec: SegmentSpec) -> None:
+    long = replace(spec, cameras=CameraPath(kind=PathKind.STILL).cameras(17, 48, 32), control=LAYOUT, steps=1)
+    clips = [made(generator, replace(long, seed=seed)) for seed in (0, 2**63 - 1)]
+    assert not same(*clips)
+
+
 class Counted:
     """Counts the rows that go through the transformer, and what it is asked."""
 

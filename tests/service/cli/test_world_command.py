@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from clips.camera_path import CameraPath
 from clips.clip import Clip, save_clip
+from model.revision import DEFAULT_CONTROL
 from service.cli.world import world_app
 from service.worlds.yaml_file import load_world, parse_world
 
@@ -83,6 +84,16 @@ def test_show_as_json_says_the_same():
     assert bank["content"]["pool_size"] == 4
     assert bank["forecast"]["p50_s"] == pytest.approx(53, abs=2)
     assert bank["forecast"]["reach_chance"] == 0.5
+
+
+def test_show_says_what_steers_a_gates_content():
+    blockout = ROOT / "examples" / "worlds" / "blockout.yaml"
+    assert "blockout of 5.2 x 3 x 6 m with 2 objects" in " ".join(call("show", blockout).stdout.split())
+    control = json.loads(call("show", blockout, "--json").stdout)["gates"]["vault_door"]["content"]["control"]
+    assert control["kind"] == "blockout"
+    assert [len(proxy["times_s"]) for proxy in control["graybox"]["proxies"]] == [1, 5]
+    by_default = json.loads(call("show", ABBEY, "--json").stdout)["gates"]["far_bank"]["content"]["control"]
+    assert by_default == {"kind": DEFAULT_CONTROL}
 
 
 def test_show_of_a_broken_world_fails_with_its_problems(tmp_path):
