@@ -15,7 +15,8 @@ from clips.dungeon.attributes import SLOTS
 from model.prompt.function_words import Role
 from model.prompt.lexicon import HINT
 from model.prompt.negation import negated_by
-from model.prompt.readings import Reader, Reading
+from model.prompt.readings import Reader
+from model.prompt.sentence import Reading
 from model.prompt.slots import PromptSlots, Span
 from model.prompt.surroundings import surroundings
 from model.prompt.terms import Term, terms

@@ -34,7 +34,7 @@ def test_the_table_shows_value_confidence_and_words_of_every_slot() -> None:
 def test_what_is_not_understood_is_told_with_what_may_have_been_meant() -> None:
     result = call("explain", "a huge orb and a shaftt of crystl on glass [red]")
     assert result.exit_code == 0, result.output
-    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.startswith("    ")}
+    lines = {line.split()[0]: line for line in result.stdout.splitlines() if line.strip()}
     assert "did you mean grass" in lines["glass"]
     assert "known, but said of something else" in lines["huge"]
     assert "[red]" in result.stdout, "brackets are no markup"
