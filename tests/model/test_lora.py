@@ -9,9 +9,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 import model.lora
-from model.errors import ModelError, UnreadableCheckpoint
+from model.errors import ModelError, UnreadableCheckpoint, UnsupportedSpec
+from model.generate import Generator
 from model.lora import Lora, LoraConfig, WornLoras, target_layers, wearing
 from model.lora_file import load_lora, save_lora
+from model.spec import SegmentSpec
 
 REVISION = "0123456789ab"
 CONFIG = LoraConfig(rank=2, alpha=4.0)
@@ -117,6 +119,30 @@ def test_taking_off_restores_every_byte_of_the_transformer(small_dit: nn.Module)
             f"{name}.weight" for name in target_layers(small_dit)
         }
     assert _bytes(small_dit) == before
+
+
+def _clip_bytes(generator: Generator, spec: SegmentSpec) -> bytes:
+    generation = generator.begin(spec)
+    generation.advance(spec.steps)
+    clip = generation.finish()
+    return clip.frames.tobytes() + clip.depth.tobytes()
+
+
+def test_a_generated_clip_is_the_same_to_the_byte_once_the_adapter_is_off(
+    generator: Generator, spec: SegmentSpec
+) -> None:
+    plain = _clip_bytes(generator, spec)
+    generator.loras.put_on("style", _adapter(generator.dit, 4), 0.5)
+    try:
+        with pytest.raises(UnsupportedSpec, match="revision"):
+            generator.begin(spec)
+        worn = replace(spec, model_revision=generator.revision)
+        assert worn.key() != spec.key()
+        assert _clip_bytes(generator, worn) != plain
+    finally:
+        generator.loras.take_off_all()
+    assert generator.revision == spec.model_revision
+    assert _clip_bytes(generator, spec) == plain
 
 
 def test_an_exception_inside_the_block_restores_every_byte(network: TinyNetwork) -> None:
