@@ -115,7 +115,7 @@ class _Linear(torch.autograd.Function):
         rows, factors = ctx.saved_tensors
         flat = gradient.reshape(-1, gradient.shape[-1])
         of_inputs = (flat @ factors).view(*gradient.shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        return of_inputs, (flat.t() @ rows).float(), flat.sum(0, dtype=torch.float32)
+        return of_inputs, (flat.t() @ rows).float(), flat.sum(0).float()
 
 
 class _Attend(torch.autograd.Function):

@@ -214,7 +214,7 @@ def heads_backward(  # type: ignore[no-untyped-def]
                     of_asked[b, n, 3, h, i] = _rounded(off * length)
 
 
-@njit(**FAST)
+@njit(cache=True, fastmath=True, error_model="numpy")
 def softmax_forward(scores, scale, weights):  # type: ignore[no-untyped-def]
     """Weights (B, H, N, K) of scores times each head's scale."""
     batch, heads, count, keys = scores.shape

@@ -7,10 +7,13 @@ Sources: DiT (arXiv 2212.09748) for adaLN-zero, SiT (arXiv 2401.08740) for what 
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int64
@@ -19,12 +22,12 @@ from torch.nn import functional
 
 from model.control import CONTROL_CHANNELS, CONTROL_KINDS, CONTROL_NONE
 from model.errors import InvalidSpec
-from model.fused import gated_add, modulated_norm, squared_relu, turned_unit
 from model.linear import trains_in_bfloat16
 from model.rays import RAY_CHANNELS
 
 UNKNOWN = 0
 SINUSOIDS = 256
+NORM_EPSILON = 1e-6
 CONTROL_EVERY = 2
 SlotTable = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -110,9 +113,7 @@ class Condition:
     def rows(self, index: slice | Tensor) -> Condition:
         """The condition of some of the clips."""
         control = None if self.control is None else self.control[index]
-        return Condition(
-            self.slots[index], self.rays[index], control, self.control_kind[index], self.starts[index]
-        )
+        return Condition(self.slots[index], self.rays[index], control, self.control_kind[index], self.starts[index])
 
     def without_slots(self) -> Condition:
         """Nothing said, the same cameras and control: guidance's other branch."""
@@ -142,11 +143,17 @@ class TypedLinear(nn.Linear):
 
     def forward(self, inputs: Tensor) -> Tensor:
         """The layer's output in the type of `inputs`."""
-        return functional.linear(inputs, self.weight.to(inputs.dtype), self.bias.to(inputs.dtype))
+        if inputs.dtype == self.weight.dtype:
+            return functional.linear(inputs, self.weight, self.bias)
+        return bfloat_block().linear(inputs, self.weight, self.bias)
 
 
 class Block(nn.Module):
-    """Self- and cross-attention side by side, then an MLP; each modulated per frame, the identity before training."""
+    """Self- and cross-attention side by side, then an MLP; each modulated per frame, the identity before training.
+
+    Everything is as exact as the weights where the condition has their type. Where it is bfloat16 (in training), the
+    same steps are taken by `model/bfloat_block.py`.
+    """
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
@@ -165,7 +172,7 @@ class Block(nn.Module):
         tokens: Float[Tensor, "B t s D"],
         condition: Float[Tensor, "B t D"],
         slots: tuple[Float[Tensor, "B H S d"], Float[Tensor, "B H S d"]],
-        turns: Tensor,
+        turns: Float[Tensor, "2 N r"],
     ) -> Float[Tensor, "B t s D"]:
         """Tokens of the same shape.
 
@@ -173,38 +180,89 @@ class Block(nn.Module):
             tokens: of t latent frames.
             condition: of each latent frame; its type is that of all products.
             slots: keys and values of the slot tokens.
-            turns: complex rotary factors, (t * s, 1, d / 2).
+            turns: cosine and sine of the rotary angles, r = d / 2.
         """
-        kind = condition.dtype
+        batch, time, space, width = tokens.shape
+        steps = PLAIN if condition.dtype == tokens.dtype else bfloat_block()
         modulation = self.modulation(condition).to(tokens.dtype).unsqueeze(2)
         shift_a, scale_a, gate_a, shift_m, scale_m, gate_m = modulation.chunk(6, dim=-1)
-        attended = self._attend(modulated_norm(tokens, shift_a, scale_a, kind), slots, turns)
-        tokens = gated_add(tokens, gate_a, attended)
-        hidden = squared_relu(self.expand(modulated_norm(tokens, shift_m, scale_m, kind)))
-        return gated_add(tokens, gate_m, self.contract(hidden))
-
-    def _attend(self, tokens: Tensor, slots: tuple[Tensor, Tensor], turns: Tensor) -> Tensor:
-        batch, time, space, width = tokens.shape
-        count, kind = time * space, tokens.dtype
-        asked = self.qkv(tokens).view(batch, count, 4, self.heads, width // self.heads)
-        query, key, value, slot_query = asked.unbind(2)
-        query, key = turned_unit(query, turns, kind), turned_unit(key, turns, kind)
-        slot_query = turned_unit(slot_query, None, kind)
-        mixed = torch.cat(
-            [
-                _answers(query, key, value.transpose(1, 2), self.query_scale[0]),
-                _answers(slot_query, *slots, self.query_scale[1]),
-            ],
-            dim=1,
-        )
-        return self.attention_out(mixed.transpose(1, 2).reshape(batch, time, space, 2 * width))  # type: ignore[no-any-return]
+        asked = self.qkv(steps.modulated_norm(tokens, shift_a, scale_a))
+        asked = asked.view(batch, time * space, 4, self.heads, width // self.heads)
+        answers = steps.attend(asked, slots, self.query_scale, turns)
+        tokens = steps.gated_add(tokens, gate_a, self.attention_out(answers.reshape(batch, time, space, 2 * width)))
+        hidden = steps.squared_relu(self.expand(steps.modulated_norm(tokens, shift_m, scale_m)))
+        return steps.gated_add(tokens, gate_m, self.contract(hidden))
 
 
-def _answers(query: Tensor, key: Tensor, value: Tensor, scale: Tensor) -> Tensor:
-    """Attention (B, H, N, d) with a learned temperature per head; weights are summed in float32."""
-    scaled = key * (scale * key.shape[-1] ** -0.5).view(-1, 1, 1).to(key.dtype)
-    weights = (query @ scaled.transpose(-1, -2)).softmax(-1, dtype=torch.promote_types(query.dtype, torch.float32))
-    return weights.to(value.dtype) @ value
+class Steps(Protocol):
+    """What a block does between its products; tokens (B, t, s, D), modulation (B, t, 1, D)."""
+
+    def modulated_norm(self, tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        """Layer norm of tokens, times 1 + scale, plus shift."""
+        ...
+
+    def attend(self, asked: Tensor, slots: tuple[Tensor, Tensor], scale: Tensor, turns: Tensor) -> Tensor:
+        """Answers (B, N, 2, H, d) of video tokens and of slot tokens.
+
+        Args:
+            asked: queries, keys, values and queries to the slots, (B, N, 4, H, d).
+            slots: keys and values of the slot tokens, (B, H, S, d).
+            scale: temperature of each head towards video and towards slots, (2, H).
+            turns: cosine and sine of the rotary angles, (2, N, d / 2).
+        """
+        ...
+
+    def gated_add(self, tokens: Tensor, gate: Tensor, added: Tensor) -> Tensor:
+        """tokens + gate * added."""
+        ...
+
+    def squared_relu(self, hidden: Tensor) -> Tensor:
+        """max(hidden, 0) squared (arXiv 2109.08668): as good as GELU here and far cheaper."""
+        ...
+
+
+class _PlainSteps:
+    def modulated_norm(self, tokens: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
+        normed = functional.layer_norm(tokens, tokens.shape[-1:], eps=NORM_EPSILON)
+        return normed * (1.0 + scale) + shift
+
+    def attend(self, asked: Tensor, slots: tuple[Tensor, Tensor], scale: Tensor, turns: Tensor) -> Tensor:
+        query, key, value, slot_query = (part.transpose(1, 2) for part in asked.unbind(2))
+        video = _answers(_turned(unit(query), turns), _turned(unit(key), turns), value, scale[0])
+        slot = _answers(unit(slot_query), *slots, scale[1])
+        return torch.stack([video.transpose(1, 2), slot.transpose(1, 2)], dim=2)
+
+    def gated_add(self, tokens: Tensor, gate: Tensor, added: Tensor) -> Tensor:
+        return tokens + gate * added
+
+    def squared_relu(self, hidden: Tensor) -> Tensor:
+        return hidden.relu().square()
+
+
+PLAIN = _PlainSteps()
+
+
+@lru_cache(maxsize=1)
+def bfloat_block() -> Any:
+    """The steps in bfloat16 (a module that is a `Steps` and has `linear`); only training loads it, for it needs Numba."""
+    return importlib.import_module("model.bfloat_block")
+
+
+def unit(vectors: Float[Tensor, "*rest d"]) -> Float[Tensor, "*rest d"]:
+    """Vectors of mean square 1."""
+    return functional.rms_norm(vectors, vectors.shape[-1:], eps=NORM_EPSILON)
+
+
+def _turned(vectors: Float[Tensor, "B H N d"], turns: Float[Tensor, "2 N r"]) -> Float[Tensor, "B H N d"]:
+    cosine, sine = turns
+    left, right = vectors.chunk(2, dim=-1)
+    return torch.cat([left * cosine - right * sine, right * cosine + left * sine], dim=-1)
+
+
+def _answers(query: Tensor, key: Tensor, value: Tensor, scale: Tensor) -> Float[Tensor, "B H N d"]:
+    logits = (query @ key.transpose(-1, -2)) * (scale * query.shape[-1] ** -0.5).view(-1, 1, 1)
+    answers: Tensor = logits.softmax(-1) @ value
+    return answers
 
 
 class Dit(nn.Module):
@@ -235,10 +293,10 @@ class Dit(nn.Module):
         self.final = TypedLinear(width, config.latent_channels * area)
         last_of_interval = self.embed_interval[2]
         for layer in (self.final_modulation, self.final, last_of_interval, *self.control_out):
-            nn.init.zeros_(layer.weight)  # type: ignore[arg-type]
-            nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
         for table in (*self.embed_slots, self.embed_control_kind, self.embed_start):
-            nn.init.normal_(table.weight, std=0.5)  # type: ignore[arg-type]
+            nn.init.normal_(table.weight, std=0.5)
         self.register_buffer("turns", _rotary_turns(config), persistent=False)
 
     def forward(
@@ -266,10 +324,12 @@ class Dit(nn.Module):
         control = self._control(condition, kind)
         for index, block in enumerate(self.blocks):
             if index in control:
-                tokens = tokens + control[index]
+                rows, added = control[index]
+                tokens = tokens.index_add(0, rows, added.to(tokens.dtype))
             tokens = block(tokens, told, slots[index], self.turns)
         shift, scale = self.final_modulation(told).to(tokens.dtype).unsqueeze(2).chunk(2, dim=-1)
-        return self._untokens(self.final(modulated_norm(tokens, shift, scale, kind)).to(latents.dtype))
+        steps = PLAIN if kind == tokens.dtype else bfloat_block()
+        return self._untokens(self.final(steps.modulated_norm(tokens, shift, scale)).to(latents.dtype))
 
     @contextmanager
     def rough_products(self) -> Iterator[None]:
@@ -302,24 +362,21 @@ class Dit(nn.Module):
     def _slot_keys_values(self, said: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Keys and values (B, H, S, d) for every block; they know nothing of sigma."""
         batch, count, width = said.shape
-        heads = self.config.heads
-        answers = self.slot_keys_values(said).view(batch, count, -1, 2, heads, width // heads)
-        return [
-            (turned_unit(answers[:, :, i, 0], None, said.dtype), answers[:, :, i, 1].transpose(1, 2))
-            for i in range(self.config.depth)
-        ]
+        heads, depth = self.config.heads, self.config.depth
+        answers = self.slot_keys_values(said).view(batch, count, depth, 2, heads, width // heads)
+        keys, values = answers.permute(2, 3, 0, 4, 1, 5).contiguous().unbind(1)
+        return list(zip(unit(keys).unbind(), values.unbind(), strict=True))
 
-    def _control(self, condition: Condition, kind: torch.dtype) -> dict[int, Tensor]:
-        """What is added to the tokens before a block, (B, t, s, D), by the block's index; nothing without control."""
+    def _control(self, condition: Condition, kind: torch.dtype) -> dict[int, tuple[Tensor, Tensor]]:
+        """By block: which clips have control (R,), and what is added to their tokens before it, (R, t, s, D)."""
         if condition.control is None:
             return {}
-        hidden = self.control(self._tokens(condition.control, kind))
-        has = (condition.control_kind != CONTROL_NONE).view(-1, 1, 1, 1)
-        blocks = self.config.controlled_blocks
-        return {
-            index: layer(hidden).masked_fill(~has, 0.0)
-            for index, layer in zip(blocks, self.control_out, strict=True)
-        }
+        rows = torch.nonzero(condition.control_kind != CONTROL_NONE)[:, 0]
+        if not len(rows):
+            return {}
+        hidden = self.control(self._tokens(condition.control[rows], kind))
+        layers = zip(self.config.controlled_blocks, self.control_out, strict=True)
+        return {index: (rows, layer(hidden)) for index, layer in layers}
 
     def _tokens(self, grid: Float[Tensor, "B K t h w"], kind: torch.dtype) -> Float[Tensor, "B t s P"]:
         batch, channels = grid.shape[:2]
@@ -354,8 +411,8 @@ def _sinusoid(levels: Float[Tensor, "B t"]) -> Float[Tensor, "B t 256"]:
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-def _rotary_turns(config: DitConfig) -> Tensor:
-    """Unit complex numbers (N, 1, d/2), by which pairs of numbers turn; pairs are shared out among time, height, width."""
+def _rotary_turns(config: DitConfig) -> Float[Tensor, "2 N r"]:
+    """Cosine and sine of the angle by which pairs of numbers turn; pairs go to time, height and width."""
     pairs = config.width // config.heads // 2
     of_time = pairs // 4
     of_rows = (pairs - of_time) // 2
@@ -365,5 +422,5 @@ def _rotary_turns(config: DitConfig) -> Tensor:
         axis.reshape(-1, 1) * math.pi / 2 * 100.0 ** (-torch.arange(share, dtype=torch.float32) / share)
         for axis, share in zip(axes, shares, strict=True)
     ]
-    grid = torch.cat(angles, dim=-1).unsqueeze(1)
-    return torch.polar(torch.ones_like(grid), grid)
+    grid = torch.cat(angles, dim=-1)
+    return torch.stack([grid.cos(), grid.sin()])
