@@ -28,9 +28,9 @@ from model.guidance import flow_map, guided_velocity
 from model.lora import WornLoras
 from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
-from model.revision import DIT_FILE, MAP_STEPS, VAE_FILE, default_weights, file_revision
+from model.revision import DIT_FILE, GUIDANCE_INTERVAL, MAP_STEPS, VAE_FILE, default_weights, file_revision
 from model.rgbd import pack_rgbd, unpack_rgbd
-from model.sampler import frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid, step_noise
+from model.sampler import Velocity, frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid, step_noise
 from model.spec import SegmentSpec
 from model.spec_control import FirstFrame
 from model.steering import Steering, steering_of
@@ -216,7 +216,7 @@ class Generation:
         if self.uses_flow_map:
             foreseen = sample_map(flow_map(self._generator.dit, condition), state, levels)
         else:
-            foreseen = sample_euler(guided_velocity(self._generator.dit, condition, self.spec.guidance), state, levels)
+            foreseen = sample_euler(self._velocity(condition), state, levels)
         return self._decode(torch.cat([self._latents[:, :, : span.start], foreseen], dim=2))[0]
 
     def state_bytes(self) -> bytes:
@@ -232,8 +232,11 @@ class Generation:
         if self.uses_flow_map:
             made = sample_map(flow_map(dit, condition), state, levels)
         else:
-            made = sample_euler(guided_velocity(dit, condition, self.spec.guidance), state, levels)
+            made = sample_euler(self._velocity(condition), state, levels)
         self._latents = torch.cat([self._latents[:, :, : span.start], made, self._latents[:, :, span.stop :]], dim=2)
+
+    def _velocity(self, condition: Condition) -> Velocity:
+        return guided_velocity(self._generator.dit, condition, self.spec.guidance, GUIDANCE_INTERVAL)
 
     def _condition(self) -> Condition:
         """What the network is told of the whole segment, (1, ..., t of all windows, h, w)."""

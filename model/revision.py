@@ -12,6 +12,8 @@ from model.errors import UnreadableCheckpoint
 DRAFT_STEPS = 4
 FULL_STEPS = 20
 GUIDANCE = 2.0
+GUIDANCE_INTERVAL = (0.0, 1.0)
+"""Sigmas between which guidance acts; outside a step costs half (`model/guidance.py`)."""
 MAP_STEPS = 4
 """Up to so many steps a segment is made by the flow map, one pass a step; with more by the guided equation."""
 DEFAULT_CONTROL = "layout"

@@ -60,6 +60,10 @@ class Control:
     depth: Float32[np.ndarray, "T H W"] | None = None
 
     def __post_init__(self) -> None:
+        try:
+            object.__setattr__(self, "kind", ControlKind(self.kind))
+        except ValueError:
+            raise InvalidSpec(f"control: kind must be one of {', '.join(ControlKind)}, got {self.kind!r}") from None
         for name, kind in (("graybox", ControlKind.BLOCKOUT), ("depth", ControlKind.DEPTH)):
             given = getattr(self, name) is not None
             if given != (self.kind is kind):

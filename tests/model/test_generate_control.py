@@ -229,7 +229,8 @@ generation = generator.begin(spec)
 generation.advance(1)
 generation.finish()
 bad = [f"clips.dungeon.{{name}}" for name in ("kernel", "shade", "render")] + ["model.train"]
-print(generation.steering.kind, [name for name in bad if name in sys.modules])
+loaded = [name for name in bad if name in sys.modules]
+print(generation.steering.kind, len(generation.steering.depth), "numba" in sys.modules, loaded)
 """
 
 
@@ -239,4 +240,4 @@ def test_generating_path_imports_no_renderer() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=root)
     without_layout, with_layout = done.stdout.splitlines() or ["", done.stderr]
     assert without_layout == "[]", "physics or Numba are loaded before any layout is asked for"
-    assert with_layout == "layout []"
+    assert with_layout == "layout 9 True []"

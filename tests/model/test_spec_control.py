@@ -110,6 +110,12 @@ def test_what_does_not_go_with_the_kind_is_refused(kind: str, given: dict[str, A
         Control(ControlKind(kind), **given)
 
 
+def test_a_kind_may_be_its_word_and_another_word_is_refused() -> None:
+    assert Control("layout").kind is ControlKind.LAYOUT  # type: ignore[arg-type]
+    with pytest.raises(InvalidSpec, match="one of none, layout, blockout, depth, got 'sketch'"):
+        Control("sketch")  # type: ignore[arg-type]
+
+
 def _depth_json(**change: Any) -> dict[str, Any]:
     return {**CONTROLS["depth"].to_json(), **change}
 
