@@ -2,16 +2,17 @@
 
     python -m benchmarks.model [--json] [--check] [--quick] [--clips 72] [--seeds 3] [--weights DIR]
 
-Every seed has scenes of its own: three seeds of 72 clips are 216 scenes. A generated clip is told the slots and the exact
-cameras of its scene and, by way, a blockout: `objects` (the true room's box and the proxies of its things), `layout` (what
-the layout prior samples from the words) or `none`. Figures whose aim names no blockout are those of the default
-(`model.revision.DEFAULT_CONTROL`); the table has them all. Full segments take FULL_STEPS, drafts DRAFT_STEPS.
+Every seed has scenes of its own: three seeds of 72 clips are 216 scenes. A generated clip is told the slots and the
+exact cameras of its scene and, by way, a blockout: `objects` (the true room's box and the proxies of its things),
+`layout` (what the layout prior samples from the words) or `none`. Figures whose aim names no blockout are those of the
+default (`model.revision.DEFAULT_CONTROL`); the table has them all. Full segments take FULL_STEPS, drafts DRAFT_STEPS.
 
-What a clip shows is said by a judge (`model/measure/judge.py`, trained by `narthex train judge` on renders of every pair
-of words), whose own figures on the real clips are in the column `real`. Props count where the real clip shows them. The
-object's region is the judge's too; IoU and single blobs are of objects that move. Accuracies have Wilson's 95 % interval.
-FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random network, at least
-what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in out/benchmarks/model.
+What a clip shows is said by a judge (`model/measure/judge.py`, trained by `narthex train judge` on renders of every
+pair of words), whose own figures on the real clips are in the column `real`. Props count where the real clip shows
+them. The object's region is the judge's too; IoU and single blobs are of objects that move. Accuracies have Wilson's
+95 % interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random
+network, at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
+out/benchmarks/model.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from rich.table import Table
 
 from benchmarks.aims import check, read_aims
+from clips.dungeon.caption import caption_info
 from clips.dungeon.scene import sample_room
+from clips.dungeon.vocabulary import Language
 from model.generate import SIGMA_SHIFT, Generator
 from model.measure.accuracy import Accuracy
 from model.measure.course import FEW, MANY, Counts, Course, Policy, Results
@@ -117,7 +120,10 @@ def latency_spec(generator: Generator, size: ClipSize) -> SegmentSpec:
 def prompt_pairs(count: int) -> list[tuple[str, str]]:
     """Captions of the same rooms in English and Chinese, with the same words said."""
     rooms = [sample_room(PROMPT_SEED + k, True) for k in range(count)]
-    return [(caption_in(room, "en", k), caption_in(room, "zh", k)) for k, room in enumerate(rooms)]
+    return [
+        (caption_info(room, k, Language.ENGLISH).text, caption_info(room, k, Language.CHINESE).text)
+        for k, room in enumerate(rooms)
+    ]
 
 
 def show(scenes: list[Scene], clips: dict[str, list[MadeClip]]) -> None:

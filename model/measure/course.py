@@ -32,6 +32,7 @@ FEW, MANY = 4, 20
 """The steps that issue 3 compares."""
 
 TRAINING_SEED = 0
+SHOWN_BLOCKOUTS = (Blockout.OBJECTS, Blockout.NONE, Blockout.LAYOUT)
 
 
 @dataclass(frozen=True)
@@ -107,8 +108,10 @@ class Course:
     def generated_clips(self) -> list[tuple[int, int]]:
         """(steps, clips) of all that `run` generates, to foretell how long it takes."""
         counts, policy = self.counts, self.policy
-        each = [(way.steps, counts.clips * counts.seeds) for way in policy.ways()]
-        return [*each, (policy.full_steps, counts.pairs + counts.paths), *((k, 2 * counts.sheets) for k in (1, 2))]
+        ways = policy.ways()
+        each = [(way.steps, counts.clips * counts.seeds) for way in ways]
+        shown = [(way.steps, counts.sheets) for way in _shown_ways() if way not in ways]
+        return [*each, (policy.full_steps, counts.pairs + counts.paths), *shown]
 
     def run(self) -> Results:
         """All figures of generated clips, and of the networks by themselves."""
@@ -145,19 +148,14 @@ class Course:
         return real, gathered, first_scenes
 
     def _show(self, scenes: list[Scene], shown: dict[str, list[MadeClip]]) -> None:
-        """The ways on a few scenes, with one and two steps beside them."""
-        for blockout in (Blockout.OBJECTS, Blockout.NONE):
-            for steps in (1, 2):
-                way = Way(blockout, steps)
-                if str(way) not in shown:
-                    measuring = self.measuring
-                    shown[str(way)] = generate(
-                        measuring.networks, scenes, blockout, measuring.sampling(steps), 0, measuring.on_clips
-                    )
-        order = [str(Way(blockout, k)) for blockout in (Blockout.OBJECTS, Blockout.NONE) for k in range(1, 1001)]
-        names = [name for name in order if name in shown]
-        names += [name for name in shown if name not in names]
-        self.on_sheet(scenes, {name: shown[name] for name in names})
+        """The ways on a few scenes, with one and two steps beside them; by blockout, then by steps."""
+        measuring, every = self.measuring, dict.fromkeys([*self.policy.ways(), *_shown_ways()])
+        for way in every:
+            if str(way) not in shown:
+                networks, how = measuring.networks, measuring.sampling(way.steps)
+                shown[str(way)] = generate(networks, scenes, way.blockout, how, _noise_seed(0), measuring.on_clips)
+        ordered = sorted(every, key=lambda way: (SHOWN_BLOCKOUTS.index(way.blockout), way.steps))
+        self.on_sheet(scenes, {str(way): shown[str(way)] for way in ordered})
 
     def _add_ways(self, results: Results, real: Gathered, gathered: dict[Way, Gathered]) -> None:
         full = self.policy.full_steps
@@ -224,6 +222,11 @@ class Course:
         error = self.measuring.picture_error
         of_mean = float(np.mean([picture_error(error, scene.frames, frames) for scene in scenes]))
         return {"flip_mean_clip": of_mean, "flip_over_mean_clip": float(np.mean(errors)) / of_mean}
+
+
+def _shown_ways() -> list[Way]:
+    """Fewer steps than are measured, to look at."""
+    return [Way(blockout, steps) for blockout in (Blockout.OBJECTS, Blockout.NONE) for steps in (1, 2)]
 
 
 def _training_clips(count: int, size: ClipSize) -> Iterable[tuple[np.ndarray, np.ndarray]]:
