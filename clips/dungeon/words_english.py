@@ -44,7 +44,7 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "wood": (
             "wood",
             "timber, oak",
-            "wooden, wooded, timbered, oaken, pine, log, lumber, plank, planking, board, wood panelled, "
+            "wooden, wooded, timbered, oaken, pine, log, lumber, plank, oak plank, planking, board, wood panelled, "
             "wood paneled, wood paneling, wood panelling, wood panel, wooden panel, wooden paneling, wooden panelling",
         ),
         "moss": ("moss", "ivy", "mossy, vine, overgrown, lichen", "jungle, foliage, leafy, leaf"),
@@ -60,9 +60,9 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         ),
         "sand": ("sand", "desert sand", "sandy, dune", "beach"),
         "planks": (
-            "plank, planks",
+            "plank, planks, board",
             "oak plank",
-            "floorboard, board, planking, wood, wooden, timber, oak, oaken, pine, parquet, lumber",
+            "floorboard, planking, wood, wooden, timber, oak, oaken, pine, parquet, lumber",
         ),
         "tiles": ("tile, tiles", "mosaic", "tiled, tiling, checkerboard, checkered, chequered, ceramic, marble"),
         "grass": ("grass", "turf", "grassy, lawn, meadow, sod", "moss, mossy"),
@@ -72,7 +72,7 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "beams": (
             "beam, beams",
             "rafter",
-            "beamed, raftered, joist, wooden beam, wood, wooden, timber, oak, oaken, pine, plank, board",
+            "beamed, raftered, joist, wooden beam, wood, wooden, timber, oak, oaken, pine, plank, oak plank, board",
         ),
         "rock": ("rock", "raw rock", "rocky, bedrock, stone, granite", "stalactite"),
         "coffers": ("coffer, coffers", "", "panelled coffer, coffered, caisson, coffering", "panelled, paneled, panel"),
@@ -141,7 +141,7 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
             "nothing by the wall, no decoration",
             "empty, bare",
         ),
-        "crate": ("crate", "wooden crate", "chest, wooden box, trunk"),
+        "crate": ("crate, wooden crate", "", "chest, wooden box, trunk"),
         "barrel": ("barrel", "cask", "keg, drum"),
         "pillar": ("pillar", "column", "colonnade", "post"),
         "altar": ("altar", "shrine", "", "table, pedestal, dais, plinth"),

@@ -70,6 +70,9 @@ class Materials(Sentence):
 
     def _by_default(self, index: int) -> Reading:
         term = self.terms[index]
+        floor = term.sense("floor")
+        if self.around.lies_on[index] and floor is not None and floor.confidence > HINT:
+            return self.said(index, floor, GUESSED, bound=False)
         several = len([sense for sense in term.senses if sense.confidence > HINT]) > 1
         return self.said(index, _default(term), GUESSED if several else 1.0, bound=False)
 

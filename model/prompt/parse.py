@@ -13,7 +13,6 @@ from dataclasses import dataclass, field
 
 from clips.dungeon.attributes import SLOTS
 from model.prompt.function_words import Role
-from model.prompt.lexicon import HINT
 from model.prompt.negation import negated_by
 from model.prompt.readings import Reader
 from model.prompt.sentence import Reading
@@ -114,18 +113,12 @@ def _choice(slot: str, said: _Said, found: list[Term]) -> _Choice:
 
 def _believed(slot: str, said: _Said) -> list[Reading]:
     """The readings that count: hints only by themselves, what is ruled out elsewhere only for want of another."""
-    readings = said.readings
-    sure = [reading for reading in readings if reading.confidence > HINT * CONTRADICTED and not _is_hint(reading)]
-    readings = sure or readings
+    readings = [reading for reading in said.readings if not reading.hint] or said.readings
     denied = {reading.value for reading, _ in said.ruled_out}
     readings = [reading for reading in readings if reading.value not in denied] or readings
     if slot == "prop":
         readings = [reading for reading in readings if reading.value != "none"] or readings
     return readings
-
-
-def _is_hint(reading: Reading) -> bool:
-    return reading.confidence <= HINT
 
 
 def _by_negation(slot: str, said: _Said, found: list[Term]) -> _Choice:

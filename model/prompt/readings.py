@@ -64,7 +64,7 @@ class Reader(Sentence):
         if is_object(noun):
             return self.said(index, sense)
         if noun.head == "light" and sense.value == "green":
-            return Reading("light", "witchlight", TINTED, index)
+            return Reading("light", "witchlight", TINTED, index, hint=True)
         return None if self.is_natural(noun, sense.value, index) else self.told(index)
 
     def _is_predicate(self, index: int) -> bool:
@@ -87,7 +87,7 @@ class Reader(Sentence):
             return self.told(index) if is_hint else self.said(index, sense, GUESSED, bound=False)
         if noun.head == "room":
             return self.said(index, sense)
-        return Reading("size", sense.value, TINTED, index) if noun.head in SURFACES else self.told(index)
+        return Reading("size", sense.value, TINTED, index, hint=True) if noun.head in SURFACES else self.told(index)
 
     def _light(self, index: int) -> Reading | None:
         """A sure word is a light wherever it stands; a hint ("magic") is none where it is said of a thing."""

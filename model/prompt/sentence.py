@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from model.prompt.function_words import NATURAL
-from model.prompt.lexicon import Sense
+from model.prompt.lexicon import HINT, Sense
 from model.prompt.surroundings import OTHER, SURFACES, Surroundings
 from model.prompt.terms import Term
 
@@ -28,6 +28,7 @@ class Reading:
         confidence: how sure, from the word, its spelling and its binding.
         term: index of the term.
         bound: whether a noun decided it.
+        hint: whether it gives way to any other word of its slot.
     """
 
     slot: str
@@ -35,6 +36,7 @@ class Reading:
     confidence: float
     term: int
     bound: bool = True
+    hint: bool = False
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Sentence:
 
     def said(self, index: int, sense: Sense, factor: float = 1.0, bound: bool = True) -> Reading:
         """That the term at `index` says a sense of it."""
-        return Reading(sense.slot, sense.value, sense.confidence * factor, index, bound)
+        return Reading(sense.slot, sense.value, sense.confidence * factor, index, bound, hint=sense.confidence <= HINT)
 
     def told(self, index: int) -> Reading:
         """That the term at `index` says nothing that can be painted."""

@@ -29,6 +29,7 @@ class Surroundings:
         other_after: whether an unknown noun comes later in its phrase.
         solid_on: first solid noun of the phrase that "on" leads to from here.
         noun_before: noun that links lead back to ("walls of", "the floor is"), lights too; OTHER for an unknown one.
+        lies_on: whether "on" leads to its phrase.
         last_solid: last solid noun before it in its clause.
         shape_before: whether the free object was named before it in its clause.
         said_before, said_after: the neighbouring terms with content in its phrase.
@@ -41,6 +42,7 @@ class Surroundings:
     other_after: list[bool]
     solid_on: list[int | None]
     noun_before: list[int | None]
+    lies_on: list[bool]
     last_solid: list[int | None]
     shape_before: list[bool]
     said_before: list[int | None]
@@ -77,6 +79,7 @@ def surroundings(terms: list[Term]) -> Surroundings:
         other_after=[at.other for at in ahead],
         solid_on=[at.solid_on for at in ahead],
         noun_before=[at.noun for at in back],
+        lies_on=[at.on for at in back],
         last_solid=[at.solid for at in back],
         shape_before=[at.shape for at in back],
         said_before=[at.said for at in back],
@@ -129,6 +132,7 @@ class _Back:
     solid: int | None = None
     shape: bool = False
     said: int | None = None
+    on: bool = False
 
     def after(self, terms: list[Term], index: int) -> _Back:
         """The same for the place after the term at `index`."""
@@ -137,7 +141,9 @@ class _Back:
             return _Back(phrase=self.phrase + 1)
         if term.role not in _IN_PHRASE:
             noun = self.noun if term.role in _LEADS_BACK else None
-            return _Back(self.phrase + 1, noun, self.solid, self.shape)
+            # "on the boards": determiners stand between.
+            on = term.role is Role.ON or (self.on and self.said is None and term.role is Role.BREAK)
+            return _Back(self.phrase + 1, noun, self.solid, self.shape, on=on)
         if term.role is Role.SILENT:
             return self
         noun = self.noun
@@ -151,6 +157,7 @@ class _Back:
             solid=index if _is_solid(term) else self.solid,
             shape=self.shape or is_object(term),
             said=index,
+            on=self.on,
         )
 
 

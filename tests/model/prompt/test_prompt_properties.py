@@ -14,8 +14,36 @@ from model.prompt.terms import terms
 from model.prompt.tokens import tokens
 
 WORDS = st.sampled_from(
-    "red blue orb cube walls floor of stone the not no and , . : but".split(" ")  # noqa: SIM905
-    + ["红色", "球", "不", "没有", "墙", "的", "地面", "glows", "unicorn", "🔥", "huge", "room"]
+    (
+        "red",
+        "blue",
+        "orb",
+        "cube",
+        "walls",
+        "floor",
+        "of",
+        "stone",
+        "the",
+        "not",
+        "no",
+        "and",
+        ",",
+        ".",
+        ":",
+        "but",
+        "红色",
+        "球",
+        "不",
+        "没有",
+        "墙",
+        "的",
+        "地面",
+        "glows",
+        "unicorn",
+        "🔥",
+        "huge",
+        "room",
+    )
 )
 TEXTS = st.one_of(
     st.text(max_size=200), st.lists(WORDS, max_size=40).map(" ".join), st.lists(WORDS, max_size=40).map("".join)
