@@ -30,7 +30,7 @@ from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
 from model.revision import DIT_FILE, GUIDANCE_INTERVAL, MAP_STEPS, VAE_FILE, default_weights, file_revision
 from model.rgbd import pack_rgbd, unpack_rgbd
-from model.sampler import Velocity, frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid, step_noise
+from model.sampler import frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid, step_noise
 from model.spec import SegmentSpec
 from model.spec_control import FirstFrame
 from model.steering import Steering, steering_of
@@ -210,14 +210,8 @@ class Generation:
         if self.done:
             return self._decode(self._latents)[0]
         window, step = divmod(self.steps_done, self.spec.steps)
-        span = self._span(window)
-        state, condition, given = self._latents[:, :, span], self._windowed(window), self._given(window)
-        levels = frame_grid(torch.stack([self._sigmas[step], self._sigmas[-1]]), given)
-        if self.uses_flow_map:
-            foreseen = sample_map(flow_map(self._generator.dit, condition), state, levels)
-        else:
-            foreseen = sample_euler(self._velocity(condition), state, levels)
-        return self._decode(torch.cat([self._latents[:, :, : span.start], foreseen], dim=2))[0]
+        foreseen = self._sampled(window, torch.stack([self._sigmas[step], self._sigmas[-1]]))
+        return self._decode(torch.cat([self._latents[:, :, : self._span(window).start], foreseen], dim=2))[0]
 
     def state_bytes(self) -> bytes:
         """Everything that `Generator.resume` needs besides the spec."""
@@ -226,17 +220,16 @@ class Generation:
 
     def _advance(self, window: int, first: int, stop: int) -> None:
         """Steps `first` to `stop` of a window."""
-        dit, condition, span = self._generator.dit, self._windowed(window), self._span(window)
-        levels = frame_grid(self._sigmas[first : stop + 1], self._given(window))
-        state = self._latents[:, :, span]
-        if self.uses_flow_map:
-            made = sample_map(flow_map(dit, condition), state, levels)
-        else:
-            made = sample_euler(self._velocity(condition), state, levels)
+        made, span = self._sampled(window, self._sigmas[first : stop + 1]), self._span(window)
         self._latents = torch.cat([self._latents[:, :, : span.start], made, self._latents[:, :, span.stop :]], dim=2)
 
-    def _velocity(self, condition: Condition) -> Velocity:
-        return guided_velocity(self._generator.dit, condition, self.spec.guidance, GUIDANCE_INTERVAL)
+    def _sampled(self, window: int, sigmas: Float[Tensor, " K"]) -> Float[Tensor, "1 C t h w"]:
+        """A window's latents at sigmas[-1], from what they are now at sigmas[0]."""
+        dit, condition, state = self._generator.dit, self._windowed(window), self._latents[:, :, self._span(window)]
+        levels = frame_grid(sigmas, self._given(window))
+        if self.uses_flow_map:
+            return sample_map(flow_map(dit, condition), state, levels)
+        return sample_euler(guided_velocity(dit, condition, self.spec.guidance, GUIDANCE_INTERVAL), state, levels)
 
     def _condition(self) -> Condition:
         """What the network is told of the whole segment, (1, ..., t of all windows, h, w)."""
