@@ -117,10 +117,10 @@ def card_text(facts: CardFacts, counts: CardCounts) -> str:
         rows = [[name, value] for name, value in facts.recipe.items()]
         parts.append("## What decides the clips\n\n" + _table(["what", "value"], rows))
     parts.append("## Attributes\n\nShare of the clips with each value.\n\n" + _attributes(counts))
-    parts.append("## Cameras and motions\n\n" + _shares("camera path", counts.cameras, counts.clips))
+    parts.append("## Cameras\n\n" + _shares("camera path", counts.cameras, counts.clips))
     if counts.languages:
         parts.append("## Captions\n\n" + _captions(counts))
-    parts.append("## Held out\n\n" + "\n".join([*facts.domain, "", _pairs(counts)]))
+    parts.append("## Held out\n\n" + "\n\n".join([*facts.domain, _pairs(counts)]))
     parts.append(f"## Made by\n\n```\n{facts.command}\n```")
     return "\n\n".join(part for part in parts if part) + "\n"
 

@@ -129,6 +129,8 @@ class ClipFolder:
             return _read(folder, self.info)
         except ClipError as error:
             raise type(error)(f"clip {name}: {error}") from error
+        except OSError as error:
+            raise UnreadableClip(f"clip {name}: cannot be read: {error}; check its files and rights") from error
 
     def read_all(self, names: Iterable[str] | None = None) -> Iterator[tuple[str, Footage | SkippedClip]]:
         """Every clip (or those of `names`) in order; one that cannot be used is a SkippedClip, and the rest goes on."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import struct
+import zlib
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -13,13 +15,28 @@ from jaxtyping import UInt8
 from PIL import Image, UnidentifiedImageError
 
 from clips.errors import InvalidClip, UnreadableClip
-from clips.video import read_mp4
+from clips.video import MAX_VIDEO_BYTES, read_mp4
 
 FRAMES_FOLDER = "frames"
 VIDEO_FILE = "rgb.mp4"
 PICTURE_ENDINGS = (".png", ".jpg", ".jpeg")
 _COLOR_MODES = ("RGB", "RGBA", "L", "P")
 _LAST_NUMBER = re.compile(r"(\d+)$")
+
+# What Pillow raises for damaged and foreign files.
+_NO_PICTURE = (
+    UnidentifiedImageError,
+    Image.DecompressionBombError,
+    Image.DecompressionBombWarning,
+    OSError,
+    ValueError,
+    TypeError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    struct.error,
+    zlib.error,
+)
 
 Size = tuple[int, int]
 """Width and height in pixels."""
@@ -43,7 +60,9 @@ def read_frames(folder: Path, size: Size | None) -> UInt8[np.ndarray, "T H W 3"]
     if pictures.is_dir() and video.exists():
         raise UnreadableClip(f"both {FRAMES_FOLDER}/ and {VIDEO_FILE} are there; remove one")
     if pictures.is_dir():
-        return np.stack([_color(path, size) for path in _one_size(numbered(pictures, PICTURE_ENDINGS))])
+        paths = numbered(pictures, PICTURE_ENDINGS)
+        _check_sizes(paths, size)
+        return np.stack([_color(path) for path in paths])
     if not video.exists():
         raise UnreadableClip(f"no {FRAMES_FOLDER}/ folder and no {VIDEO_FILE}; write one of them")
     frames, _ = read_mp4(video)
@@ -107,7 +126,7 @@ def read_picture(path: Path) -> Image.Image:
         with Image.open(path) as picture:
             picture.load()
             return picture.copy()
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except _NO_PICTURE as error:
         raise UnreadableClip(f"{name}: not a readable picture ({error}); write it anew") from error
 
 
@@ -120,14 +139,14 @@ def save_picture(picture: Image.Image, path: Path) -> None:
     picture.save(path, format="PNG", compress_level=6)
 
 
-def _one_size(paths: list[Path]) -> list[Path]:
-    """The same paths, once their headers agree in size: nothing large is decoded before that."""
+def _check_sizes(paths: list[Path], expected: Size | None) -> None:
+    """Nothing, where the pictures' headers agree; nothing large is decoded before that."""
     sizes: dict[Size, Path] = {}
     for path in paths:
         try:
             with Image.open(path) as picture:
                 sizes.setdefault(picture.size, path)
-        except (UnidentifiedImageError, OSError, ValueError, Image.DecompressionBombError) as error:
+        except _NO_PICTURE as error:
             name = f"{path.parent.name}/{path.name}"
             raise UnreadableClip(f"{name}: not a readable picture ({error}); write it anew") from error
     if len(sizes) > 1:
@@ -136,15 +155,18 @@ def _one_size(paths: list[Path]) -> list[Path]:
             f"{FRAMES_FOLDER}/: mixed sizes: {a.name} is {first[0]}x{first[1]}, {b.name} {second[0]}x{second[1]}; "
             f"capture all frames at one size"
         )
-    return paths
+    (got,) = sizes
+    _check_size(f"{FRAMES_FOLDER}/{paths[0].name}", got, expected)
+    if got[0] * got[1] * 3 * len(paths) > MAX_VIDEO_BYTES:
+        raise InvalidClip(
+            f"{FRAMES_FOLDER}/: {len(paths)} frames of {got[0]}x{got[1]} are more than is read; cut the clip"
+        )
 
 
-def _color(path: Path, size: Size | None) -> np.ndarray:
+def _color(path: Path) -> np.ndarray:
     picture = read_picture(path)
-    name = f"{path.parent.name}/{path.name}"
     if picture.mode not in _COLOR_MODES:
-        raise UnreadableClip(f"{name}: has mode {picture.mode}, expected 8-bit RGB")
-    _check_size(name, picture.size, size)
+        raise UnreadableClip(f"{path.parent.name}/{path.name}: has mode {picture.mode}, expected 8-bit RGB")
     return np.asarray(picture.convert("RGB"))
 
 

@@ -19,7 +19,22 @@ MAX_PLANES_BYTES = 4 * 2**30
 PNG_LARGEST = 65535
 _DEPTH_MODES = ("I;16", "I;16B", "I")
 _MASK_MODES = ("1", "L", "RGB", "RGBA", "P")
-_DAMAGE = (OSError, ValueError, KeyError, EOFError, SyntaxError, zlib.error, tokenize.TokenError, zipfile.BadZipFile)
+# What zipfile, zlib and NumPy raise for damaged and foreign files.
+_DAMAGE = (
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    MemoryError,
+    RuntimeError,
+    OverflowError,
+    SyntaxError,
+    zlib.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+)
 
 
 class DepthAs(StrEnum):
@@ -43,10 +58,9 @@ def read_depth(folder: Path, name: str, shape: tuple[int, ...], required: bool) 
         if required:
             raise UnreadableClip(f"{name}: no {name}.npz, {name}.npy or {name}/ is there; write one of them")
         return None
-    planes = _load(found, _DEPTH_MODES)
+    planes = _load(found, _DEPTH_MODES, shape)
     if planes.dtype.kind not in "fu" and planes.dtype != np.int32:
         raise InvalidClip(f"{found.name}: holds {planes.dtype}, expected float32 or 16-bit numbers")
-    _check_shape(found, planes, shape)
     return planes.astype(np.float64)
 
 
@@ -59,8 +73,7 @@ def read_mask(folder: Path, name: str, shape: tuple[int, ...]) -> np.ndarray | N
     found = _find(folder, name)
     if found is None:
         return None
-    planes = _load(found, _MASK_MODES)
-    _check_shape(found, planes, shape)
+    planes = _load(found, _MASK_MODES, shape)
     return np.asarray(planes != 0)
 
 
@@ -75,8 +88,7 @@ def read_flow(folder: Path, shape: tuple[int, ...]) -> np.ndarray | None:
         return None
     if found.is_dir():
         raise UnreadableClip("flow/: flow is read from flow.npz or flow.npy alone")
-    flow = _load(found, ())
-    _check_shape(found, flow, (shape[0] - 1, *shape[1:], 2))
+    flow = _load(found, (), (shape[0] - 1, *shape[1:], 2))
     return flow.astype(np.float32)
 
 
@@ -131,20 +143,25 @@ def _find(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
-def _load(found: Path, modes: tuple[str, ...]) -> np.ndarray:
+def _load(found: Path, modes: tuple[str, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """The numbers of a file or a sequence; a shape other than `shape` is refused before it is copied."""
     try:
         if not found.is_dir():
-            return _array(found)
+            planes = _array(found)
+            _check_shape(found, planes, shape)
+            return planes
         files = numbered(found, (".png", ".npy"))
-        planes = [_array(file) if file.suffix == ".npy" else _plane(file, modes) for file in files]
+        parts = [_array(file) if file.suffix == ".npy" else _plane(file, modes) for file in files]
     except ClipError:
         raise
     except _DAMAGE as error:
         raise UnreadableClip(f"{found.name}: not readable ({error}); write it anew") from error
-    shapes = {plane.shape for plane in planes}
+    shapes = sorted({part.shape for part in parts})
     if len(shapes) > 1:
-        raise InvalidClip(f"{found.name}/: mixed sizes {sorted(shapes)}; capture all frames at one size")
-    return np.stack(planes)
+        raise InvalidClip(f"{found.name}/: mixed sizes {shapes}; capture all frames at one size")
+    if (len(parts), *shapes[0]) != shape:
+        raise InvalidClip(f"{found.name}/: has {len(parts)} planes of {shapes[0]}, the frames ask for {shape}")
+    return np.stack(parts)
 
 
 def _array(file: Path) -> np.ndarray:

@@ -20,7 +20,7 @@ from clips.footage.footage import Footage
 from clips.footage.sheet import overview_sheet
 from clips.footage.summary import summarize
 
-PICTURE_COLUMNS, PICTURE_ROWS = 8, 3
+PICTURE_COLUMNS, PICTURE_ROWS, PICTURE_SCALE = 8, 3, 2
 _ENDINGS = {".webp": "WEBP", ".png": "PNG"}
 
 
@@ -71,18 +71,27 @@ def seeds_card(
     drawn = counts_of_seeds(recipe, range(first, first + count), advance)
     chosen = range(first, first + min(PICTURE_COLUMNS * PICTURE_ROWS, count)) if picture is not None else range(0)
     shown = _picture(out, picture, [(str(seed), dungeon_footage(recipe, seed)) for seed in chosen])
-    facts = CardFacts(
+    facts = seeds_facts(recipe, seeds, command, shown)
+    return _write(out, picture, card_text(facts, drawn), count, 0)
+
+
+def seeds_facts(
+    recipe: DungeonRecipe, seeds: tuple[int, int], command: str, picture: tuple[str, str] | None
+) -> CardFacts:
+    """What the card of the renderer's clips of `seeds` (first, count) says besides its counts."""
+    return CardFacts(
         name="Dungeon rooms behind a gate" + (" (held out)" if recipe.is_held_out else ""),
         about="Rooms of a dungeon as a camera sees them that goes through a gate: drawn from a seed and rendered by "
-        "`clips/dungeon` with exact depth, cameras, masks and optical flow. Nothing is downloaded; a seed is a clip.",
+        "`clips/dungeon` with exact depth, cameras, masks and optical flow. Nothing is downloaded; a seed is a clip. "
+        "The free object bounces, rolls, topples or swings by rigid-body physics; it slides, orbits or hovers by "
+        "formula.",
         licence="Apache-2.0, as the code that makes it",
         size=_size(recipe.frames, f"{recipe.width}x{recipe.height}", recipe.fps),
         recipe=_seed_recipe(recipe, seeds),
         domain=_domain(recipe.source()),
         command=command,
-        picture=shown,
+        picture=picture,
     )
-    return _write(out, picture, card_text(facts, drawn), count, 0)
 
 
 def _size(frames: int | str, size: str, fps: float) -> str:
@@ -101,10 +110,10 @@ def _seed_recipe(recipe: DungeonRecipe, seeds: tuple[int, int]) -> dict[str, str
         "seeds": f"{first} to {first + count - 1}",
         "seed domain": "held-out" if recipe.is_held_out else "train",
         "end of the camera's path in training": f"after {ends} or {PATH_FRAMES[-1]} frames; then the camera stands",
-        "blockout depth in training": f"{WITH_OBJECTS:.0%} of the windows with the objects' proxies, "
-        f"{WITH_ROOM:.0%} of the room alone, {1 - WITH_OBJECTS - WITH_ROOM:.0%} none",
-        "rough blockouts in training": f"{ROUGH_SHARE:.0%} of the clips: the free object as a box or a ball, or of "
-        "another size",
+        "blockout depth in training": f"{100 * WITH_OBJECTS:.0f} % of the windows with the objects' proxies, "
+        f"{100 * WITH_ROOM:.0f} % of the room alone, {100 * (1 - WITH_OBJECTS - WITH_ROOM):.0f} % none",
+        "rough blockouts in training": f"{100 * ROUGH_SHARE:.0f} % of the clips: the free object as a box or a "
+        "ball, or of another size",
     }
 
 
@@ -113,7 +122,8 @@ def _domain(source: dict[str, Any]) -> tuple[str, ...]:
         return ("This data set says of no clip that it is held out. Of the pairs that Narthex holds out it has:",)
     return (
         "A seed is hashed together with its domain (train or held-out), so that no held-out seed can draw a training "
-        "room. Held-out camera paths stand higher or lower and see wider or narrower than any training path.",
+        "room; benchmarks measure on held-out seeds alone. Held-out camera paths (`--held-out-paths`) stand higher or "
+        "lower and see wider or narrower than any training path.",
         f"No room of the training domain has one of these {len(HELD_OUT_PAIRS)} pairs of attributes; `--pairs` renders "
         "rooms that do.",
     )
@@ -124,7 +134,7 @@ def _picture(out: Path, picture: Path | None, clips: list[tuple[str, Footage]]) 
         return None
     if picture.suffix not in _ENDINGS:
         raise InvalidClip(f"--picture: got {picture.name!r}, expected a name that ends in .webp or .png")
-    sheet = Image.fromarray(overview_sheet(clips, PICTURE_COLUMNS))
+    sheet = Image.fromarray(overview_sheet(clips, PICTURE_COLUMNS, PICTURE_SCALE))
     with replacing(picture) as partial:
         sheet.save(partial, format=_ENDINGS[picture.suffix], quality=88, method=6)
     here = out.resolve().parent
