@@ -120,7 +120,7 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
             "orbit",
             "circle, circle around",
             "turn in circle, go round, revolve, loop, whirl",
-            "spin, rotate, twirl, round and round",
+            "spin, rotate, turn, twirl, round and round",
         ),
         "hover": ("hover", "float, levitate", "hovering, bob, drift, weightless, afloat", "in midair, in mid-air"),
         "roll": ("roll", "roll about, roll along", "rolling, trundle"),

@@ -40,7 +40,7 @@ HEADS: dict[str, str] = {
     "light": "light, lighting, lit, illumination, illuminate, 光, 光线, 光芒, 光亮, 照明, 微光, 光辉, 光照, 光里",
     "room": (
         "room, chamber, hall, cell, vault, crypt, dungeon, cave, cavern, cellar, corridor, hallway, chapel, shack, "
-        "hut, building, "
+        "hut, building, courtyard, garden, "
         "arena, space, place, interior, tomb, temple, sanctum, den, closet, cabin, lair, grotto, castle, house, "
         "tower, "
         "basement, sanctuary, antechamber, keep, tunnel, gallery, "

@@ -11,6 +11,10 @@ from model.prompt.sentence import GUESSED, SHARED, Reading, Sentence
 from model.prompt.surroundings import OTHER, SURFACES, is_light
 from model.prompt.terms import Term
 
+_BESIDE = frozenset({"with", "in", "has", "have", "上", "里", "有", "带"})
+"""Links after which a material need not be what an unknown noun is made of: "a garden with grass"."""
+
+_ONE = frozenset({"a", "an", "the", "one", "it", "this"})
 _GENERIC = frozenset({"stone", "wood"})
 
 
@@ -38,7 +42,7 @@ class Materials(Sentence):
             return self._of_noun(index, noun)
         before = self.around.noun_before[index]
         if before == OTHER:
-            return self.told(index)
+            return self._by_default(index) if self.around.link[index] in _BESIDE else self.told(index)
         noun = self.term(before)
         if noun is None or noun.head == "object" or is_light(noun):
             return self._by_default(index)
@@ -57,9 +61,13 @@ class Materials(Sentence):
         """Whether a block is one that a wall is built of: "stone block walls", "walls of stone blocks"."""
         if self.terms[index].word != "block":
             return False
-        material = self.term(self.around.said_before[index])
+        at = self.around.said_before[index]
+        material = self.term(at)
         nouns = [self.term(self.around.solid_after[index]), self.term(self.around.noun_before[index])]
         is_built = any(noun is not None and noun.role is Role.HEAD and noun.head != "object" for noun in nouns)
+        # "A stone block" is an object; "sandstone blocks" are a wall.
+        if at is not None and self.around.said_before[at] is None:
+            is_built = is_built or at == 0 or self.terms[at - 1].word not in _ONE
         return material is not None and material.in_slot(*SURFACES) and is_built
 
     def _is_modifier(self, index: int) -> bool:

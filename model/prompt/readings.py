@@ -112,8 +112,8 @@ class Reader(Sentence):
         noun = self.term(self.around.solid_after[index])
         if self.around.shape_before[index] or (noun is not None and is_object(noun)):
             return self.said(index, sense)
-        last = self.term(self.around.last_solid[index])
-        if last is not None and last.in_slot("prop"):
+        subject = self.term(self.around.noun_before[index])
+        if subject is not None and subject.in_slot("prop"):
             return self.told(index)
         if before is not None and (is_other_noun(before) or before.in_slot("light", *SURFACES)):
             return self.told(index)

@@ -30,7 +30,7 @@ class Surroundings:
         solid_on: first solid noun of the phrase that "on" leads to from here.
         noun_before: noun that links lead back to ("walls of", "the floor is"), lights too; OTHER for an unknown one.
         lies_on: whether "on" leads to its phrase.
-        last_solid: last solid noun before it in its clause.
+        link: the word that leads back to `noun_before`; empty in the noun's own phrase.
         shape_before: whether the free object was named before it in its clause.
         said_before, said_after: the neighbouring terms with content in its phrase.
     """
@@ -43,7 +43,7 @@ class Surroundings:
     solid_on: list[int | None]
     noun_before: list[int | None]
     lies_on: list[bool]
-    last_solid: list[int | None]
+    link: list[str]
     shape_before: list[bool]
     said_before: list[int | None]
     said_after: list[int | None]
@@ -80,7 +80,7 @@ def surroundings(terms: list[Term]) -> Surroundings:
         solid_on=[at.solid_on for at in ahead],
         noun_before=[at.noun for at in back],
         lies_on=[at.on for at in back],
-        last_solid=[at.solid for at in back],
+        link=[at.link for at in back],
         shape_before=[at.shape for at in back],
         said_before=[at.said for at in back],
         said_after=[at.said for at in ahead],
@@ -129,7 +129,7 @@ class _Back:
 
     phrase: int = 0
     noun: int | None = None
-    solid: int | None = None
+    link: str = ""
     shape: bool = False
     said: int | None = None
     on: bool = False
@@ -143,7 +143,8 @@ class _Back:
             noun = self.noun if term.role in _LEADS_BACK else None
             # "on the boards": determiners stand between.
             on = term.role is Role.ON or (self.on and self.said is None and term.role is Role.BREAK)
-            return _Back(self.phrase + 1, noun, self.solid, self.shape, on=on)
+            link = term.word if term.role is Role.LINK else ""
+            return _Back(self.phrase + 1, noun, link, self.shape, on=on)
         if term.role is Role.SILENT:
             return self
         noun = self.noun
@@ -154,7 +155,7 @@ class _Back:
         return _Back(
             phrase=self.phrase,
             noun=noun,
-            solid=index if _is_solid(term) else self.solid,
+            link="" if noun == index else self.link,
             shape=self.shape or is_object(term),
             said=index,
             on=self.on,

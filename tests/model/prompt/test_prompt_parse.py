@@ -20,6 +20,14 @@ def _said(text: str) -> dict[str, str]:
         ("walls made of bricks, a ceiling of oak", {"wall": "brick", "ceiling": "beams"}),
         ("tiles on the floor, moss on the walls, rock overhead", {"floor": "tiles", "wall": "moss", "ceiling": "rock"}),
         ("mossy stone walls", {"wall": "moss"}),
+        ("walls of stone blocks", {"wall": "stone"}),
+        ("sandstone blocks", {"wall": "sandstone"}),
+        ("a red stone block slides", {"color": "red", "shape": "cube", "motion": "slide"}),
+        ("tiles of stone, planks of oak", {"floor": "tiles"}),
+        ("a cube on stone", {"shape": "cube", "floor": "flagstone"}),
+        ("torch brick sand cube", {"light": "torchlight", "wall": "brick", "shape": "cube"}),
+        ("a garden with grass", {"floor": "grass"}),
+        ("torches still burn", {"light": "torchlight"}),
         ("a stone tile floor", {"floor": "tiles"}),
         ("stone walls and a floor of grass", {"wall": "stone", "floor": "grass"}),
         ("wooden walls and ceiling", {"wall": "wood", "ceiling": "beams"}),
@@ -87,9 +95,9 @@ def test_what_is_ruled_out_is_not_painted(text: str, expected: dict[str, str]) -
 
 
 def test_what_is_ruled_out_with_nothing_in_its_place_is_told() -> None:
-    parsed = parse_prompt("a brick room, no torches")
+    parsed = parse_prompt("a brick room, no torches; no floor")
     assert parsed.values["light"] is None
-    assert parsed.unknown_terms == ["no torches"]
+    assert parsed.unknown_terms == ["no torches", "no floor"]
 
 
 @pytest.mark.parametrize(
