@@ -34,8 +34,8 @@ def control_features(depth_m: np.ndarray, group_frames: int, patch_px: int) -> F
     fits = (frames - 1) % group_frames == 0 and height % patch_px == 0 and width % patch_px == 0
     if not fits or patch_px % CONTROL_CELLS or group_frames < CONTROL_FRAMES:
         raise InvalidSpec(
-            f"control depth must be (1 + k * {group_frames}, l * {patch_px}, m * {patch_px}) with patches of a multiple "
-            f"of {CONTROL_CELLS} pixels and groups of {CONTROL_FRAMES} frames or more, got {depth_m.shape}"
+            f"control depth must be (1 + k * {group_frames}, l * {patch_px}, m * {patch_px}) with patches of k * "
+            f"{CONTROL_CELLS} pixels and groups of {CONTROL_FRAMES} frames or more, got {depth_m.shape}"
         )
     block = patch_px // CONTROL_CELLS
     inverse = normalise_depth(torch.from_numpy(np.ascontiguousarray(depth_m)).float())

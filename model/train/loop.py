@@ -76,6 +76,14 @@ class TrainingPlan:
         return self.peak_rate * warm * fall
 
 
+@dataclass(frozen=True)
+class Moment:
+    """Where a training stands: steps done, and the share of it that is done, 0 to 1."""
+
+    step: int
+    progress: float
+
+
 class Task(Protocol):
     """What a network is trained for."""
 
@@ -84,7 +92,7 @@ class Task(Protocol):
         """The network in training."""
         ...
 
-    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, random: torch.Generator, moment: Moment) -> tuple[Tensor, dict[str, float]]:
         """A scalar loss on a batch drawn from `random`, and figures for the log."""
         ...
 
@@ -130,25 +138,33 @@ class Training:
         while (progress := self.plan.progress(self.step, self.trained_s)) < 1.0:
             begun = time.perf_counter()
             rate = self.plan.rate(self.step, progress)
-            figures = self._one_step(rate)
+            figures = self._one_step(rate, Moment(self.step, progress))
             self.trained_s += time.perf_counter() - begun
             self._after_step(rate, figures, on_progress)
         self._save()
 
-    def _one_step(self, rate: float) -> dict[str, float]:
+    def _one_step(self, rate: float, moment: Moment) -> dict[str, float]:
         random = torch.Generator().manual_seed(self.plan.seed * 1_000_003 + self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.optimizer.zero_grad(set_to_none=True)
-        loss, figures = self.task.loss(random)
+        loss, figures = self.task.loss(random, moment)
         if not torch.isfinite(loss):
             raise TrainingDiverged(f"loss became {loss.item()} at step {self.step}, learning rate {rate:g}")
         loss.backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.task.network.parameters(), 1.0)
+        norm = self._clip()
         self.optimizer.step()
         self.step += 1
         self._update_average()
-        return {"loss": loss.item(), "gradient_norm": float(norm), **figures}
+        return {"loss": loss.item(), "gradient_norm": norm, **figures}
+
+    def _clip(self) -> float:
+        """Scale gradients down to norm 1 where it is larger; the norm before."""
+        parameters = list(self.task.network.parameters())
+        norm = nn.utils.get_total_norm([p.grad for p in parameters if p.grad is not None])
+        if norm > 1.0:
+            nn.utils.clip_grads_with_norm_(parameters, 1.0, norm)
+        return float(norm)
 
     def _update_average(self) -> None:
         decay = min(self.plan.average_decay, (1 + self.step) / (10 + self.step))

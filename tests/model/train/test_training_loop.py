@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from model.errors import ModelError, TrainingDiverged
-from model.train.loop import Training, TrainingPlan
+from model.train.loop import Moment, Training, TrainingPlan
 from model.train.pictures import save_curve
 
 
@@ -19,11 +19,11 @@ class LineTask:
         self.network = nn.Linear(1, 1)
         self.calls, self.diverge_at = 0, diverge_at
 
-    def loss(self, random: torch.Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, random: torch.Generator, moment: Moment) -> tuple[Tensor, dict[str, float]]:
         self.calls += 1
         x = torch.randn(8, 1, generator=random)
         loss = (self.network(x) - (3.0 * x + 1.0)).square().mean()
-        return (loss * float("nan") if self.calls == self.diverge_at else loss), {"extra": 1.0}
+        return (loss * float("nan") if self.calls == self.diverge_at else loss), {"share": moment.progress}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         with torch.no_grad():
@@ -55,10 +55,12 @@ def test_a_killed_run_resumes_to_the_same_curve(tmp_path: Path) -> None:
         out = tmp_path / f"killed-{killed_at}"
 
         class Killed(LineTask):
-            def loss(self, random: torch.Generator, last: int = killed_at) -> tuple[Tensor, dict[str, float]]:
+            def loss(
+                self, random: torch.Generator, moment: Moment, last: int = killed_at
+            ) -> tuple[Tensor, dict[str, float]]:
                 if self.calls == last:
                     raise KeyboardInterrupt
-                return super().loss(random)
+                return super().loss(random, moment)
 
         with pytest.raises(KeyboardInterrupt):
             _train(out, task=Killed())
