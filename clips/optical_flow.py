@@ -51,7 +51,7 @@ def optical_flow(
 
 
 def _maps(cameras: Cameras, centers: np.ndarray, rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Maps (T-1, 3, 4) from (depth x, depth y, depth, 1) of a pixel to the next picture's: still points, the object's."""
+    """Maps (T-1, 3, 4) of (depth x, depth y, depth, 1) of a pixel to the next picture: still points, the object."""
     count = len(cameras) - 1
     to_gate, to_picture = np.zeros((2, count, 4, 4))
     to_gate[:] = cameras.camera_to_world[:-1]

@@ -48,12 +48,18 @@ class _Contact:
     floor_m: float = 0.0
 
 
-# With friction, an elastic hit off the centre gains energy (Newton's restitution); without, it cannot. Objects
-# with corners turn round a little above the floor, because at speed their corners sink in by up to 18 mm.
+# With friction, an elastic hit off the centre gains energy (Newton's restitution); without, it cannot. What bounces
+# or tumbles turns round a little above the floor, because at speed it sinks in by up to 15 mm. Corners need stiffer
+# contacts than orbs; the softer a contact, the more evenly it gives back the speed.
 _CONTACTS = {
-    Motion.BOUNCE: _Contact(0.001, 700_000.0, 86.0, 86.0, None, 0.009),
-    Motion.ROLL: _Contact(0.0025, 100_000.0, 110.0, 25.0, (0.5, 0.005, 0.005), 0.006),
-    Motion.TOPPLE: _Contact(0.0025, 100_000.0, 350.0, 32.0, (0.7, 0.01, 0.03), 0.002),
+    Motion.BOUNCE: _Contact(0.001, 700_000.0, 86.0, 86.0, None, 0.006),
+    Motion.ROLL: _Contact(0.0025, 100_000.0, 110.0, 25.0, (0.5, 0.005, 0.005), 0.004),
+    Motion.TOPPLE: _Contact(0.0025, 100_000.0, 350.0, 32.0, (0.7, 0.01, 0.06), 0.002),
+}
+_ORB_CONTACTS = {
+    Motion.BOUNCE: _Contact(0.001, 200_000.0, 46.0, 46.0, None, 0.005),
+    Motion.ROLL: _Contact(0.0025, 100_000.0, 250.0, 25.0, (0.7, 0.01, 0.005)),
+    Motion.TOPPLE: _Contact(0.0025, 100_000.0, 250.0, 32.0, (0.7, 0.01, 0.03)),
 }
 
 _TO_MUJOCO = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
@@ -175,7 +181,7 @@ def _model(room: RoomSpec, space: FreeSpace, start: Push) -> mujoco.MjModel:
         model.body_pos[1] = (start.position_m - np.array([0.0, 0.0, start.cord_m])) / size
         model.jnt_pos[0, 2] = start.cord_m / size
         return model
-    contact = _CONTACTS[room.motion]
+    contact = (_ORB_CONTACTS if room.shape is Shape.ORB else _CONTACTS)[room.motion]
     model.opt.timestep = contact.step_s
     x, y, z = ((low / size, high / size) for low, high in (space.x_m, space.z_m, (0.0, space.height_m)))
     model.geom_pos[1:6] = [(x[0], 0, 0), (x[1], 0, 0), (0, y[0], 0), (0, y[1], 0), (0, 0, z[1])]
@@ -199,7 +205,7 @@ def _compiled(shape: Shape, hangs: bool) -> mujoco.MjModel:
         mesh, body = f'<mesh name="hull" inertia="exact" vertex="{corners}"/>', 'type="mesh" mesh="hull"'
     planes = ("1 0 0", "-1 0 0", "0 1 0", "0 -1 0", "0 0 -1")
     walls = "".join(f'<geom class="wall" type="plane" size="0 0 1" zaxis="{axis}"/>' for axis in planes)
-    # A joint off the body's middle: MuJoCo treats one at the middle as a special case that no hook may move later.
+    # What is compiled in the middle of its body stays there, a special case of MuJoCo's: neither joint nor floor is.
     joint = '<joint type="ball" pos="0 0 3"/>' if hangs else "<freejoint/>"
     contact = 'contype="0" conaffinity="0"' if hangs else 'priority="1"'
     return mujoco.MjModel.from_xml_string(f"""
@@ -212,7 +218,7 @@ def _compiled(shape: Shape, hangs: bool) -> mujoco.MjModel:
   </default>
   <asset>{mesh}</asset>
   <worldbody>
-    <geom type="plane" size="0 0 1"/>
+    <geom type="plane" size="0 0 1" pos="0 0 -1"/>
     {walls}
     <body>{joint}<geom {body} mass="1" {contact}/></body>
   </worldbody>

@@ -17,10 +17,10 @@ from clips.dungeon.bodies import radius, reach
 from clips.dungeon.scene import RoomSpec
 from clips.dungeon.space import GRAVITY, ROAM_M, FreeSpace
 
-TOUCH_M = 0.006
-"""Objects that start on the floor start this far above it, so that no contact begins compressed."""
+TOUCH_M = 0.005
+"""What has corners and starts on the floor starts this far above it, so that no contact begins compressed."""
 
-_FASTEST_M_S = {Shape.ORB: 1.3, Shape.CUBE: 3.6, Shape.CRYSTAL: 4.0, Shape.CONE: 2.4}
+_FASTEST_M_S = {Shape.ORB: 1.3, Shape.CUBE: 4.0, Shape.CRYSTAL: 4.2, Shape.CONE: 2.4}
 """Of a roll's push: what has edges loses speed at each of them, and would lie still at once if slow."""
 
 
@@ -81,30 +81,34 @@ def _roll(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
     around_m = radius(room.shape) * room.object_size_m
     side = space.x_m[0] + around_m if sign > 0 else space.x_m[1] - around_m
     position_m = np.array([side, space.center_m[1], center_m])
-    spin = across * speed_m_s / (center_m - TOUCH_M)
+    spin = across * speed_m_s / center_m
     return Push(position_m, _quat(lying), speed_m_s * heading, spin)
 
 
 def _topple(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
-    """Balanced on a corner, an edge or its tip, and tilted past that balance; an orb is nudged."""
+    """Balanced on a corner or its tip, and tilted past that balance; an orb is nudged."""
     heading = _along(_sign(rng), rng, math.pi)
     across = np.array([-heading[1], heading[0], 0.0])
-    stands = _on(_TIPS[room.shape][rng.integers(len(_TIPS[room.shape]))])
+    stands = _on(_TIPS[room.shape])
     tilt = Rotation.from_rotvec(across * math.radians(rng.uniform(3.0, 8.0)))
     turn = tilt * Rotation.from_euler("z", rng.uniform(0.0, 2 * math.pi)) * stands
     center_m = _above_floor(room, turn)
     position_m = np.array([*space.center_m, center_m])
     if room.shape is Shape.ORB:
         speed_m_s = rng.uniform(0.3, 0.6)
-        return Push(position_m, _quat(turn), speed_m_s * heading, across * speed_m_s / (center_m - TOUCH_M))
+        return Push(position_m, _quat(turn), speed_m_s * heading, across * speed_m_s / center_m)
     return Push(position_m, _quat(turn), np.zeros(3), np.zeros(3))
 
 
 def _swing(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
     """A pendulum somewhere on its way, mostly across the view."""
-    hangs_m = max(1.2, radius(room.shape) * room.object_size_m + 0.15)
-    cord_m = room.height_m - hangs_m
-    widest = min(math.radians(35.0), math.asin(min(1.0, ROAM_M / cord_m)))
+    around_m = radius(room.shape) * room.object_size_m
+    cord_m = room.height_m - max(1.2, around_m + 0.15)
+    # The hook moves aside where a prop would leave too little way to swing.
+    left, right = space.x_m[0] + around_m, space.x_m[1] - around_m
+    way_m = min(ROAM_M, (right - left) / 2)
+    x = min(max(space.center_m[0], left + way_m), right - way_m)
+    widest = min(math.radians(35.0), math.asin(min(1.0, way_m / cord_m)))
     amplitude = rng.uniform(math.radians(20.0), widest) if widest > math.radians(20.0) else widest
     heading = _along(_sign(rng), rng, 0.3)
     across = np.array([-heading[1], heading[0], 0.0])
@@ -112,17 +116,17 @@ def _swing(room: RoomSpec, space: FreeSpace, rng: np.random.Generator) -> Push:
     tilt = Rotation.from_rotvec(-across * amplitude * math.cos(phase))
     turn = tilt * Rotation.from_euler("z", room.object_yaw_rad)
     speed = across * amplitude * math.sqrt(GRAVITY / cord_m) * math.sin(phase)
-    hook = np.array([*space.center_m, room.height_m])
+    hook = np.array([x, space.center_m[1], room.height_m])
     return Push(hook, _quat(turn), np.zeros(3), turn.inv().apply(speed), cord_m)
 
 
-_TIPS: dict[Shape, tuple[tuple[float, float, float], ...]] = {
-    Shape.ORB: ((0.0, 0.0, -1.0),),
-    Shape.CUBE: ((1.0, 1.0, -1.0), (1.0, 0.0, -1.0)),
-    Shape.CRYSTAL: ((0.0, 0.0, -1.0),),
-    Shape.CONE: ((0.0, 0.0, 1.0),),
+_TIPS: dict[Shape, tuple[float, float, float]] = {
+    Shape.ORB: (0.0, 0.0, -1.0),
+    Shape.CUBE: (1.0, 1.0, -1.0),
+    Shape.CRYSTAL: (0.0, 0.0, -1.0),
+    Shape.CONE: (0.0, 0.0, 1.0),
 }
-"""What a shape is balanced on, as directions of its own axes (z up): corner, edge or tip."""
+"""The corner or tip that a shape is balanced on, as a direction of its own axes (z up)."""
 
 
 def _sign(rng: np.random.Generator) -> float:
@@ -156,6 +160,8 @@ def _lying(shape: Shape, across: np.ndarray, rng: np.random.Generator) -> Rotati
 
 def _above_floor(room: RoomSpec, turn: Rotation) -> float:
     """How high the centre is, metres, when the turned object just clears the floor."""
+    if room.shape is Shape.ORB:
+        return room.object_size_m
     x, y, z = turn.inv().apply([0.0, 0.0, -1.0])
     # The object frame has y down: MuJoCo's z is its -y, MuJoCo's y its z.
     return TOUCH_M + room.object_size_m * reach(room.shape, np.array([x, -z, y]))
