@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float32, Float64
 from PIL import Image
 
 from clips.cameras import Cameras
@@ -12,6 +13,7 @@ from clips.errors import InvalidClip
 from clips.footage.footage import Footage
 
 RATE_SLACK = 0.25
+EDGE_RATIO = 1.1
 
 
 @dataclass(frozen=True)
@@ -61,8 +63,9 @@ def fitted(footage: Footage, fit: Fit) -> tuple[list[Footage], int]:
 def resized(footage: Footage, width: int, height: int) -> Footage:
     """`footage` cropped in the middle to the shape of width x height and brought to that size.
 
-    Colour is averaged over each new pixel; depth, masks and flow are those of the nearest old pixel, so that no depth
-    is invented between a thing and what lies behind it. The intrinsics follow exactly.
+    Colour is averaged over each new pixel. Depth is that at its middle: interpolated within a surface (exactly so on
+    planes), the nearest old pixel's at edges, so that none is invented between a thing and what lies behind it. Masks
+    and flow are the nearest pixel's. The intrinsics follow exactly.
     """
     clip = footage.clip
     cameras = clip.cameras
@@ -74,22 +77,23 @@ def resized(footage: Footage, width: int, height: int) -> Footage:
     Ks[:, 0, 2] -= left
     Ks[:, 1, 2] -= top
     Ks[:, :2] *= scale
-    rows = _nearest(top, scale, height, cameras.height)
-    columns = _nearest(left, scale, width, cameras.width)
+    # Middles of the new pixels, in the old picture.
+    y, x = top + (np.arange(height) + 0.5) / scale, left + (np.arange(width) + 0.5) / scale
 
     def picked(planes: np.ndarray | None) -> np.ndarray | None:
-        return None if planes is None else np.ascontiguousarray(planes[:, rows][:, :, columns])
+        return None if planes is None else _nearest(planes, y, x)
+
+    def sampled(depth: np.ndarray | None) -> np.ndarray | None:
+        return None if depth is None else depth_at(depth, y, x)
 
     box = (left, top, left + width / scale, top + height / scale)
     how = Image.Resampling.BOX if scale < 1 else Image.Resampling.BICUBIC
     frames = np.stack([np.asarray(Image.fromarray(f).resize((width, height), how, box)) for f in clip.frames])
-    depth, flow = picked(clip.depth), picked(footage.flow)
-    if depth is None:
-        raise InvalidClip("depth is missing")
+    flow = picked(footage.flow)
     changed = replace(
         clip,
         frames=frames,
-        depth=depth,
+        depth=depth_at(clip.depth, y, x),
         cameras=Cameras(cameras.viewmats, Ks, width, height),
         motion_mask=picked(clip.motion_mask),
     )
@@ -97,8 +101,8 @@ def resized(footage: Footage, width: int, height: int) -> Footage:
         footage,
         clip=changed,
         object_mask=picked(footage.object_mask),
-        room_depth=picked(footage.room_depth),
-        objects_depth=picked(footage.objects_depth),
+        room_depth=sampled(footage.room_depth),
+        objects_depth=sampled(footage.objects_depth),
         flow=None if flow is None else (flow * np.float32(scale)),
     )
 
@@ -127,6 +131,33 @@ def _part(footage: Footage, rows: np.ndarray) -> Footage:
     return replace(part, clip=replace(part.clip, times=part.clip.times - part.clip.times[0]))
 
 
-def _nearest(start: float, scale: float, count: int, limit: int) -> np.ndarray:
-    at = np.floor(start + (np.arange(count) + 0.5) / scale).astype(np.int64)
-    return np.asarray(np.clip(at, 0, limit - 1))
+def depth_at(
+    depth: Float32[np.ndarray, "T H W"], y: Float64[np.ndarray, " h"], x: Float64[np.ndarray, " w"]
+) -> Float32[np.ndarray, "T h w"]:
+    """Depth where each row `y` and column `x` meet (pixels, centres at half-integers), (T, h, w), float32.
+
+    Bilinear in inverse depth, which is linear in the picture over a plane; the nearest pixel's where the four around
+    it differ by more than EDGE_RATIO.
+    """
+    (low_y, part_y), (low_x, part_x) = _between(y, depth.shape[1]), _between(x, depth.shape[2])
+    high_y, high_x = np.minimum(low_y + 1, depth.shape[1] - 1), np.minimum(low_x + 1, depth.shape[2] - 1)
+    pairs = [(rows, columns) for rows in (low_y, high_y) for columns in (low_x, high_x)]
+    corners = [1.0 / depth[:, rows][:, :, columns].astype(np.float64) for rows, columns in pairs]
+    upper = corners[0] * (1 - part_x) + corners[1] * part_x
+    lower = corners[2] * (1 - part_x) + corners[3] * part_x
+    smooth = 1.0 / (upper * (1 - part_y[:, None]) + lower * part_y[:, None])
+    edge = np.max(corners, axis=0) > EDGE_RATIO * np.min(corners, axis=0)
+    return np.where(edge, _nearest(depth, y, x), smooth).astype(np.float32)
+
+
+def _between(at: np.ndarray, limit: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pixel whose centre is at or before each place, and the share of the way to the next one."""
+    place = np.clip(at - 0.5, 0.0, limit - 1.0)
+    low = np.minimum(np.floor(place).astype(np.int64), limit - 1)
+    return low, place - low
+
+
+def _nearest(planes: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+    rows = np.clip(np.floor(y).astype(np.int64), 0, planes.shape[1] - 1)
+    columns = np.clip(np.floor(x).astype(np.int64), 0, planes.shape[2] - 1)
+    return np.ascontiguousarray(planes[:, rows][:, :, columns])
