@@ -44,7 +44,7 @@ class JudgeConfig:
         slots: ((slot name, (value, ...)), ...).
 
     Raises:
-        InvalidSpec: a number is not positive, or there is no slot.
+        InvalidSpec: a number is not positive, or the slots lack shape or prop.
     """
 
     width: int
@@ -54,8 +54,10 @@ class JudgeConfig:
     slots: SlotTable
 
     def __post_init__(self) -> None:
-        if min(self.width, self.fine_blocks, self.coarse_blocks, self.hidden) < 1 or not self.slots:
-            raise InvalidSpec(f"judge: widths and blocks must be positive and slots given, got {self}")
+        if min(self.width, self.fine_blocks, self.coarse_blocks, self.hidden) < 1:
+            raise InvalidSpec(f"judge: widths and blocks must be positive, got {self}")
+        if not {"shape", "prop"} <= {name for name, _ in self.slots}:
+            raise InvalidSpec(f"judge: shape and prop must be among its slots, got {[name for name, _ in self.slots]}")
 
 
 class ConvBlock(nn.Module):
@@ -76,45 +78,73 @@ class ConvBlock(nn.Module):
         return features + added
 
 
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What the judge makes of K frames of B clips.
+
+    Attributes:
+        words: logits of every slot's values, each (B, values).
+        object_pixels: logit of every pixel being the free object's, (B, K, H, W).
+        shapes: logits of the object's shape at every 4x4 patch, (B, K, h, w, shapes).
+        props: logits of the prop at every patch, (B, K, h, w, props).
+    """
+
+    words: list[Float[Tensor, "B values"]]
+    object_pixels: Float[Tensor, "B K H W"]
+    shapes: Float[Tensor, "B K h w shapes"]
+    props: Float[Tensor, "B K h w props"]
+
+
 class Judge(nn.Module):
-    """Verdicts and object masks of a few frames of each clip."""
+    """Words and object masks of a few frames of each clip.
+
+    Shape and prop are named patch by patch first (training knows where both are), which takes far fewer examples
+    than naming them from the whole picture; the words weigh that evidence.
+    """
 
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         self.config = config
         width = config.width
+        self._values = {name: len(values) for name, values in config.slots}
+        local = self._values["shape"] + self._values["prop"]
         self.embed = Linear(3 * PATCH_PX**2 + 2, width)
         self.fine = nn.Sequential(*(ConvBlock(width) for _ in range(config.fine_blocks)))
         self.merge = Linear(4 * width, 2 * width)
         self.coarse = nn.Sequential(*(ConvBlock(2 * width) for _ in range(config.coarse_blocks)))
         self.split = Linear(2 * width, 4 * width)
-        self.mask_hidden = Linear(2 * width + 3 * PATCH_PX**2, width)
-        self.mask_out = Linear(width, PATCH_PX**2)
+        self.patch_hidden = Linear(2 * width + 3 * PATCH_PX**2, width)
+        self.patch_out = Linear(width, PATCH_PX**2 + local)
         # Mean and largest over the picture and the object's own features, each as mean and largest over the frames.
         self.hidden = Linear(2 * (4 * width + 2 * width), config.hidden)
-        self.heads = nn.ModuleList(Linear(config.hidden, len(values)) for _, values in config.slots)
+        self.heads = nn.ModuleList(Linear(config.hidden + 2 * local, count) for count in self._values.values())
 
-    def forward(
-        self, frames: Float[Tensor, "B K 3 H W"]
-    ) -> tuple[list[Float[Tensor, "B values"]], Float[Tensor, "B K H W"]]:
-        """Logits of every slot's values, and of every pixel being the free object's.
-
-        Args:
-            frames: sRGB-encoded colour in [-1, 1]; H and W are multiples of 8.
-        """
+    def forward(self, frames: Float[Tensor, "B K 3 H W"]) -> Seen:
+        """What these frames show: sRGB-encoded colour in [-1, 1]; H and W are multiples of 8."""
         batch, count = frames.shape[:2]
         patches = _patches(frames.flatten(0, 1))
         fine = self.fine(self.embed(torch.cat([patches, _places(patches)], dim=-1)))
         coarse = self.coarse(self.merge(_merged(fine)))
         both = torch.cat([fine, _unmerged(self.split(coarse))], dim=-1)
-        hidden = functional.gelu(self.mask_hidden(torch.cat([both, patches], dim=-1)), approximate="tanh")
-        mask_logits = _pixels(self.mask_out(hidden))
-        cells = torch.sigmoid(mask_logits.detach()).unfold(1, PATCH_PX, PATCH_PX).unfold(2, PATCH_PX, PATCH_PX)
-        weight = cells.mean((-1, -2)).unsqueeze(-1)
-        of_object = (weight * both).sum((1, 2)) / (weight.sum((1, 2)) + 1e-3)
-        seen = torch.cat([coarse.mean((1, 2)), coarse.amax((1, 2)), of_object], dim=-1).view(batch, count, -1)
-        pooled = functional.gelu(self.hidden(torch.cat([seen.mean(1), seen.amax(1)], dim=-1)), approximate="tanh")
-        return [head(pooled) for head in self.heads], mask_logits.view(batch, count, *mask_logits.shape[1:])
+        hidden = functional.gelu(self.patch_hidden(torch.cat([both, patches], dim=-1)), approximate="tanh")
+        pixels, shapes, props = self.patch_out(hidden).split(
+            [PATCH_PX**2, self._values["shape"], self._values["prop"]], dim=-1
+        )
+        weight = torch.sigmoid(pixels.detach()).mean(-1, keepdim=True)
+        weight = weight / (weight.sum((1, 2), keepdim=True) + 1e-3)
+        of_object = (weight * both).sum((1, 2))
+        # How much of the picture each prop seems to cover counts by its size's logarithm.
+        evidence = torch.cat([(weight * shapes).sum((1, 2)), props.softmax(-1).sum((1, 2)).add(0.1).log()], dim=-1)
+        seen = torch.cat([coarse.mean((1, 2)), coarse.amax((1, 2)), of_object], dim=-1)
+        pooled = functional.gelu(self.hidden(_over_frames(seen, batch)), approximate="tanh")
+        told = torch.cat([pooled, _over_frames(evidence, batch)], dim=-1)
+        object_pixels = _pixels(pixels)
+        return Seen(
+            [head(told) for head in self.heads],
+            object_pixels.view(batch, count, *object_pixels.shape[1:]),
+            shapes.unflatten(0, (batch, count)),
+            props.unflatten(0, (batch, count)),
+        )
 
     @torch.inference_mode()
     def words(self, clips: list[UInt8[np.ndarray, "T H W 3"]], batch: int = 16) -> list[dict[str, str]]:
@@ -122,16 +152,16 @@ class Judge(nn.Module):
         found = []
         for start in range(0, len(clips), batch):
             frames = np.stack([clip[judged_frames(len(clip))] for clip in clips[start : start + batch]])
-            logits, _ = self(to_input(frames))
-            best = torch.stack([values.argmax(1) for values in logits], dim=1).tolist()
+            seen: Seen = self(to_input(frames))
+            best = torch.stack([values.argmax(1) for values in seen.words], dim=1).tolist()
             found += [self._named(row) for row in best]
         return found
 
     @torch.inference_mode()
     def object_masks(self, clip: UInt8[np.ndarray, "T H W 3"]) -> Bool[np.ndarray, "T H W"]:
         """Pixels of each frame that show the free object."""
-        _, logits = self(to_input(clip[None]))
-        masks: np.ndarray = (logits[0] > 0.0).numpy()
+        seen: Seen = self(to_input(clip[None]))
+        masks: np.ndarray = (seen.object_pixels[0] > 0.0).numpy()
         return masks
 
     def _named(self, row: list[int]) -> dict[str, str]:
@@ -170,6 +200,12 @@ def load_judge(path: Path) -> Judge:
     except (TypeError, KeyError, ValueError, RuntimeError, InvalidSpec) as error:
         raise UnreadableCheckpoint(f"{path}: configuration and weights make no judge ({error})") from error
     return judge.eval().requires_grad_(False)
+
+
+def _over_frames(features: Float[Tensor, "N D"], batch: int) -> Float[Tensor, "B D2"]:
+    """Mean and largest over each clip's frames."""
+    frames = features.view(batch, -1, features.shape[-1])
+    return torch.cat([frames.mean(1), frames.amax(1)], dim=-1)
 
 
 def _patches(frames: Float[Tensor, "N 3 H W"]) -> Float[Tensor, "N h w P"]:

@@ -8,7 +8,7 @@ from enum import StrEnum
 from functools import cached_property
 
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Float64
 
 from clips.cameras import Cameras
 from clips.dungeon.attributes import Prop
@@ -20,7 +20,7 @@ from model.measure.judge import judged_frames
 
 PAIR_SEED = 1_000_000
 PATH_SEED = 2_000_000
-SEEN_SHARE = 0.01
+SEEN_SHARE = 0.015
 """A prop is seen where it covers this share of one judged frame; unseen props are nobody's fault, and are counted."""
 
 
@@ -110,7 +110,8 @@ def scene_of(sample: DungeonSample) -> Scene:
     full, box = graybox_of(room, True), graybox_of(room, False)
     box_depth = graybox_depth(box, clip.cameras, clip.times)
     object_depth = graybox_depth(full, clip.cameras, clip.times)
-    return Scene(sample, box_depth, object_depth, prop_is_seen(room, full, sample))
+    masks = prop_masks(room, full, clip.cameras, clip.times)[judged_frames(len(clip))]
+    return Scene(sample, box_depth, object_depth, prop_is_seen(room, masks))
 
 
 def make_scenes(kind: SceneKind, first: int, count: int, size: ClipSize) -> Iterator[Scene]:
@@ -119,18 +120,20 @@ def make_scenes(kind: SceneKind, first: int, count: int, size: ClipSize) -> Iter
         yield make_scene(kind, index, size)
 
 
-def prop_is_seen(room: RoomSpec, full: Graybox, sample: DungeonSample) -> bool:
-    """Whether the prop, if any, covers SEEN_SHARE of one judged frame (by the depth of its proxies)."""
+def prop_masks(
+    room: RoomSpec, full: Graybox, cameras: Cameras, times: Float64[np.ndarray, " T"]
+) -> Bool[np.ndarray, "T H W"]:
+    """Pixels of the prop, by the depth of its proxies in the blockout `full` of the room; none where it has none."""
     if room.prop is Prop.NONE:
-        return True
-    clip = sample.clip
-    rows = judged_frames(len(clip))
-    cameras = Cameras(clip.cameras.viewmats[rows], clip.cameras.Ks[rows], clip.cameras.width, clip.cameras.height)
-    with_prop, without = (
-        graybox_depth(graybox, cameras, clip.times[rows]) for graybox in (full, replace(full, proxies=full.proxies[:1]))
-    )
-    covered = (with_prop < without * 0.99).mean(axis=(1, 2))
-    return bool(covered.max() >= SEEN_SHARE)
+        return np.zeros((len(cameras), cameras.height, cameras.width), dtype=bool)
+    without = replace(full, proxies=full.proxies[:1])
+    covered: np.ndarray = graybox_depth(full, cameras, times) < 0.99 * graybox_depth(without, cameras, times)
+    return covered
+
+
+def prop_is_seen(room: RoomSpec, masks: Bool[np.ndarray, "K H W"]) -> bool:
+    """Whether the prop, if any, covers SEEN_SHARE of one of the judged frames, whose prop masks these are."""
+    return room.prop is Prop.NONE or bool(masks.mean(axis=(1, 2)).max() >= SEEN_SHARE)
 
 
 def _room(kind: SceneKind, index: int) -> tuple[RoomSpec, int]:

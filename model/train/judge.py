@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int64
 from torch import Tensor, nn
 from torch.nn import functional
 
 from clips.picture import contact_sheet, write_png
 from model.measure.accuracy import Accuracy
-from model.measure.judge import JUDGE_FILE, JUDGED_SLOTS, Judge, JudgeConfig, save_judge, to_input
+from model.measure.judge import JUDGE_FILE, JUDGED_SLOTS, PATCH_PX, Judge, JudgeConfig, Seen, save_judge, to_input
 from model.measure.object_region import intersection_over_union
 from model.train.judge_clips import JudgeExamples, JudgeRecipe, judged_slot_table
 from model.train.loop import Moment, OnProgress, Training, TrainingPlan
@@ -23,6 +23,8 @@ from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 BATCH = 14
 TRAINED_FRAMES = 3
 MASK_WEIGHT = 4.0
+PATCH_WEIGHT = 0.5
+SHAPE, PROP = JUDGED_SLOTS.index("shape"), JUDGED_SLOTS.index("prop")
 LARGEST_NOISE = 0.12
 BLURRED_SHARE = 0.35
 LOOK_CLIPS = 6
@@ -42,21 +44,23 @@ class JudgeTask:
     held_out: JudgeExamples
 
     def loss(self, random: torch.Generator, moment: Moment) -> tuple[Tensor, dict[str, float]]:
-        """Cross-entropy of the slots (an unseen prop is not asked for) and of the mask's pixels, with its overlap."""
+        """Cross-entropy of the slots (an unseen prop is not asked for), of the mask's pixels and of the patches."""
         rows = torch.randint(len(self.train), (BATCH,), generator=random)
-        frames, masks = self._batch(rows, random)
-        logits, mask_logits = self.network(frames)
+        frames, masks, props = self._batch(rows, random)
+        labels = self.train.labels[rows]
+        seen: Seen = self.network(frames)
         named = torch.stack(
-            [
-                functional.cross_entropy(one, self.train.labels[rows, k], reduction="none")
-                for k, one in enumerate(logits)
-            ]
+            [functional.cross_entropy(one, labels[:, k], reduction="none") for k, one in enumerate(seen.words)]
         )
         asked = torch.ones_like(named)
-        asked[JUDGED_SLOTS.index("prop")] = self.train.prop_seen[rows].float()
+        asked[PROP] = self.train.prop_seen[rows].float()
         of_words = (named * asked).sum() / asked.sum()
-        of_masks = mask_loss(mask_logits, masks)
-        return of_words + MASK_WEIGHT * of_masks, {"words": of_words.item(), "masks": of_masks.item()}
+        of_masks = mask_loss(seen.object_pixels, masks)
+        of_patches = patch_loss(seen.shapes, labels[:, SHAPE], masks) + patch_loss(
+            seen.props, labels[:, PROP], props, 0
+        )
+        parts = {"words": of_words.item(), "masks": of_masks.item(), "patches": of_patches.item()}
+        return of_words + MASK_WEIGHT * of_masks + PATCH_WEIGHT * of_patches, parts
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -73,21 +77,23 @@ class JudgeTask:
             rows += [list(clip), list(masked)]
         write_png(contact_sheet(rows, gap_px=2), folder / f"look-{step:06d}.png")
 
-    def _batch(self, rows: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Three of each clip's frames, perhaps mirrored, blurred, dimmed and noisy, and their masks."""
-        frames, masks = self.train.frames[rows], self.train.masks[rows]
+    def _batch(self, rows: Tensor, random: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """Three of each clip's frames, perhaps mirrored, blurred, dimmed and noisy; masks of object and prop."""
+        frames = self.train.frames[rows]
+        masks = torch.stack([self.train.masks[rows], self.train.prop_masks[rows]], dim=2)
         order = torch.rand(masks.shape[:2], generator=random).argsort(1)[:, :TRAINED_FRAMES].sort(1).values
         each = torch.arange(len(rows)).unsqueeze(1)
         seen, shown = to_input(frames[each, order].numpy()), masks[each, order]
         mirror = torch.rand((len(rows), 1, 1, 1, 1), generator=random) < 0.5
         seen = torch.where(mirror, seen.flip(-1), seen)
-        shown = torch.where(mirror[..., 0], shown.flip(-1), shown)
+        shown = torch.where(mirror, shown.flip(-1), shown)
         blurred = functional.avg_pool2d(seen.flatten(0, 1), 3, 1, 1, count_include_pad=False).view(seen.shape)
         blur = torch.rand((len(rows), 1, 1, 1, 1), generator=random) < BLURRED_SHARE
         seen = torch.where(blur, blurred, seen)
         gain = 1.0 + 0.12 * (torch.rand((len(rows), 1, 1, 1, 1), generator=random) - 0.5)
         strength = LARGEST_NOISE * torch.rand((len(rows), 1, 1, 1, 1), generator=random)
-        return (seen + 1.0) * gain - 1.0 + strength * torch.randn(seen.shape, generator=random), shown
+        noisy = (seen + 1.0) * gain - 1.0 + strength * torch.randn(seen.shape, generator=random)
+        return noisy, shown[:, :, 0], shown[:, :, 1]
 
 
 def mask_loss(logits: Float[Tensor, "B K H W"], masks: Bool[Tensor, "B K H W"]) -> Tensor:
@@ -98,6 +104,31 @@ def mask_loss(logits: Float[Tensor, "B K H W"], masks: Bool[Tensor, "B K H W"]) 
     both = (likely * target).sum((-1, -2))
     dice = (2.0 * both + 1.0) / (likely.sum((-1, -2)) + target.sum((-1, -2)) + 1.0)
     return pixels + 0.25 * (1.0 - dice).mean()
+
+
+def patch_loss(
+    logits: Float[Tensor, "B K h w V"],
+    labels: Int64[Tensor, " B"],
+    masks: Bool[Tensor, "B K H W"],
+    elsewhere: int | None = None,
+) -> Tensor:
+    """Cross-entropy of the clip's label at the patches that its thing covers by more than half.
+
+    `elsewhere` is the value at patches without any of it, which then weigh as much as all the others together; None
+    asks nothing of them.
+    """
+    batch, count, rows, columns = logits.shape[:4]
+    covered = masks.view(batch, count, rows, PATCH_PX, columns, PATCH_PX).float().mean((3, 5))
+    target = labels.view(-1, 1, 1, 1).expand(covered.shape)
+    within = (covered > 0.5).float()
+    loss = functional.cross_entropy(logits.flatten(0, 3), target.flatten(), reduction="none").view(covered.shape)
+    total = (within * loss).sum() / (within.sum() + 1.0)
+    if elsewhere is not None:
+        nothing = functional.cross_entropy(
+            logits.flatten(0, 3), torch.full_like(target, elsewhere).flatten(), reduction="none"
+        ).view(covered.shape)
+        total = total + nothing[covered == 0.0].mean()
+    return total
 
 
 def judge_figures(judge: Judge, examples: JudgeExamples) -> dict[str, float]:

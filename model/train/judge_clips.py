@@ -22,7 +22,7 @@ from clips.dungeon.scene import RoomSpec, sample_camera_path, sample_room, seede
 from model.dit import SlotTable
 from model.errors import ModelError
 from model.measure.judge import JUDGED_FRAMES, JUDGED_SLOTS, judged_frames
-from model.measure.scenes import prop_is_seen
+from model.measure.scenes import prop_is_seen, prop_masks
 from model.rgbd import pack_rgbd, unpack_rgbd
 from model.vae import Vae
 
@@ -66,12 +66,14 @@ class JudgeExamples:
     Attributes:
         frames: (N, 5, H, W, 3) uint8.
         masks: pixels of the free object, (N, 5, H, W) bool.
+        prop_masks: pixels of the prop, (N, 5, H, W) bool.
         labels: index of every judged slot's value, (N, S) int64.
         prop_seen: whether the prop can be judged, (N,) bool.
     """
 
     frames: UInt8[Tensor, "N K H W 3"]
     masks: Bool[Tensor, "N K H W"]
+    prop_masks: Bool[Tensor, "N K H W"]
     labels: Int64[Tensor, "N S"]
     prop_seen: Bool[Tensor, " N"]
 
@@ -110,20 +112,24 @@ def make_examples(
     """
     if vae is None and recipe.coded_share > 0:
         raise ModelError(f"judge clips: {recipe.coded_share:.0%} are to be coded, which needs a VAE; got none")
-    frames, masks, labels, seen = [], [], [], []
+    made = []
     for index in range(recipe.clips):
-        seed = recipe.first_seed + index
         coded = (index * recipe.coded_share) % 1.0 + recipe.coded_share >= 1.0
-        sample = render_example(seed, FRAMES if coded else JUDGED_FRAMES)
-        rows = judged_frames(len(sample.clip))
-        pictures = _coded(sample, vae, seed) if coded and vae is not None else sample.clip.frames
-        frames.append(torch.from_numpy(pictures[rows]))
-        masks.append(torch.from_numpy(sample.object_mask[rows]))
-        labels.append(label(sample.room))
-        seen.append(prop_is_seen(sample.room, graybox_of(sample.room, True), sample))
+        made.append(_example(recipe.first_seed + index, vae if coded else None))
         if progress is not None:
             progress(index + 1, recipe.clips)
-    return JudgeExamples(torch.stack(frames), torch.stack(masks), torch.stack(labels), torch.tensor(seen))
+    return JudgeExamples(*(torch.stack(part) for part in zip(*made, strict=True)))
+
+
+def _example(seed: int, vae: Vae | None) -> tuple[Tensor, ...]:
+    """The fields of one example, coded where there is a VAE."""
+    sample = render_example(seed, JUDGED_FRAMES if vae is None else FRAMES)
+    clip, room = sample.clip, sample.room
+    rows = judged_frames(len(clip))
+    pictures = clip.frames if vae is None else _coded(sample, vae, seed)
+    props = prop_masks(room, graybox_of(room, True, times=clip.times), clip.cameras, clip.times)[rows]
+    parts = (pictures[rows], sample.object_mask[rows], props)
+    return (*(torch.from_numpy(part) for part in parts), label(room), torch.tensor(prop_is_seen(room, props)))
 
 
 def label(room: RoomSpec) -> Int64[Tensor, " S"]:

@@ -47,7 +47,7 @@ def test_a_clip_is_judged_alone(judge: Judge) -> None:
 def test_frames_are_judged_in_any_order(judge: Judge) -> None:
     frames = to_input(_clips()[0][None])
     turned = frames[:, [2, 0, 1, *range(3, 9)]]
-    for ours, theirs in zip(judge(frames)[0], judge(turned)[0], strict=True):
+    for ours, theirs in zip(judge(frames).words, judge(turned).words, strict=True):
         assert torch.allclose(ours, theirs, atol=1e-5)
 
 
@@ -56,7 +56,7 @@ def test_a_pixel_of_the_mask_is_where_its_colour_is(judge: Judge) -> None:
     changed = frames.clone()
     changed[..., 8:12, 40:44] = 1.0
     with torch.no_grad():
-        moved = (judge(changed)[1] - judge(frames)[1]).abs()[0, 0]
+        moved = (judge(changed).object_pixels - judge(frames).object_pixels).abs()[0, 0]
     row, column = divmod(int(moved.argmax()), 48)
     assert 6 <= row < 14
     assert 38 <= column < 46
@@ -75,7 +75,7 @@ def test_a_judge_is_written_and_read_back(judge: Judge, tmp_path: Path) -> None:
     assert read.config == CONFIG
     assert load_checkpoint(path, "judge").recipe == {"clips": 7}
     frames = to_input(_clips()[0][None])
-    for ours, theirs in zip(judge(frames)[0], read(frames)[0], strict=True):
+    for ours, theirs in zip(judge(frames).words, read(frames).words, strict=True):
         assert torch.allclose(ours, theirs, atol=0.02)
 
 
@@ -98,7 +98,7 @@ def test_damaged_and_foreign_files_are_refused_by_name(judge: Judge, tmp_path: P
 
 
 def test_a_judge_of_nothing_is_refused() -> None:
-    with pytest.raises(InvalidSpec, match="slots given"):
-        JudgeConfig(8, 1, 1, 8, ())
+    with pytest.raises(InvalidSpec, match="shape and prop"):
+        JudgeConfig(8, 1, 1, 8, TABLE[:2])
     with pytest.raises(InvalidSpec, match="positive"):
         JudgeConfig(0, 1, 1, 8, TABLE)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import torch
 
-from clips.dungeon.attributes import Motion, Shape
+from clips.dungeon.attributes import Motion, Prop, Shape
 from clips.dungeon.scene import held_out_pairs
 from model.errors import ModelError
 from model.measure.judge import JUDGE_FILE, JUDGED_SLOTS, JudgeConfig, load_judge
 from model.train import judge
-from model.train.judge import judge_figures, mask_loss, train_judge
+from model.train.judge import judge_figures, mask_loss, patch_loss, train_judge
 from model.train.judge_clips import (
     FIRST_SEED,
     JudgeExamples,
@@ -52,6 +52,9 @@ def test_five_frames_span_the_two_seconds_of_a_clip() -> None:
 def test_examples_say_what_their_rooms_are(examples: JudgeExamples) -> None:
     assert examples.frames.shape == (4, 5, 64, 96, 3)
     assert examples.masks.float().mean() > 0.005
+    assert examples.prop_masks.flatten(1).any(1).tolist() == [
+        any_room(FIRST_SEED + k).prop is not Prop.NONE for k in range(4)
+    ]
     for index in range(4):
         words = any_room(FIRST_SEED + index).slots
         named = [values[int(label)] for (_, values), label in zip(SMALL.slots, examples.labels[index], strict=True)]
@@ -63,6 +66,7 @@ def test_coded_examples_are_the_share_that_was_asked(examples: JudgeExamples, sm
     changed = [not torch.equal(ours, theirs) for ours, theirs in zip(examples.frames, coded.frames, strict=True)]
     assert sum(changed) == 2
     assert torch.equal(examples.masks, coded.masks)
+    assert torch.equal(examples.prop_masks, coded.prop_masks)
     with pytest.raises(ModelError, match="needs a VAE"):
         make_examples(JudgeRecipe(clips=1), None)
 
@@ -84,6 +88,21 @@ def test_masks_are_lost_by_pixels_and_by_overlap() -> None:
     assert mask_loss(right, masks) < 1e-3
     assert mask_loss(-right, masks) > 10.0
     assert mask_loss(right.roll(3, -1), masks) > mask_loss(right.roll(1, -1), masks) > 0.1
+
+
+def test_patches_are_asked_for_what_covers_them_and_props_for_nothing_elsewhere() -> None:
+    masks = torch.zeros(1, 1, 8, 8, dtype=torch.bool)
+    masks[..., :4, :4] = True
+    right = torch.zeros(1, 1, 2, 2, 3)
+    right[..., 0] = 50.0
+    right[0, 0, 0, 0] = torch.tensor([0.0, 50.0, 0.0])
+    labels = torch.tensor([1])
+    # One patch of one is right: sums are over patches plus one, so that few patches weigh little.
+    assert patch_loss(right, labels, masks) == pytest.approx(0.0, abs=1e-6)
+    assert patch_loss(right, labels, masks, elsewhere=0) == pytest.approx(0.0, abs=1e-6)
+    assert patch_loss(right, torch.tensor([2]), masks) == pytest.approx(25.0)
+    assert patch_loss(right, labels, masks, elsewhere=2) == pytest.approx(50.0)
+    assert patch_loss(right, labels, torch.zeros_like(masks)) == 0.0
 
 
 def test_training_learns_and_a_broken_run_equals_an_unbroken_one(
