@@ -115,7 +115,9 @@ class _Linear(torch.autograd.Function):
         rows, factors = ctx.saved_tensors
         flat = gradient.reshape(-1, gradient.shape[-1])
         of_inputs = (flat @ factors).view(*gradient.shape[:-1], -1) if ctx.needs_input_grad[0] else None
-        return of_inputs, (flat.t() @ rows).float(), flat.sum(0).float()
+        # Layers beside an adapter in training are frozen: their gradients would be a fifth of its time.
+        of_weight = (flat.t() @ rows).float() if ctx.needs_input_grad[1] else None
+        return of_inputs, of_weight, flat.sum(0).float() if ctx.needs_input_grad[2] else None
 
 
 class _Attend(torch.autograd.Function):
