@@ -92,7 +92,7 @@ def generate(
     try:
         out.mkdir(parents=True, exist_ok=True)
         generator = Generator.load(weights)
-        worn = put_on_loras(generator, lora or [])
+        put_on_loras(generator, lora or [])
         order = _Order(prompt, camera, frames, steps, guidance)
         steered = control_of_options(control, graybox, control_depth)
         given = first_frame_of(first_frame)
@@ -101,7 +101,7 @@ def generate(
     except (ModelError, ClipError, ServiceError, OSError) as error:
         typer.echo(f"narthex generate: {error}", err=True)
         raise typer.Exit(1) from error
-    _tell({**report, "loras": worn}, console, as_json=as_json)
+    _tell(report, console, as_json=as_json)
 
 
 @dataclass(frozen=True)
@@ -140,6 +140,7 @@ class _Made:
     generation: Generation
     clip: Clip
     files: list[str]
+    loras: dict[str, float]
 
     @property
     def title(self) -> str:
@@ -153,8 +154,10 @@ class _Made:
             "prompt": spec.prompt,
             "seed": spec.seed,
             "slots": generation.prompt.values,
+            "confidences": generation.prompt.confidences,
             "unknown_terms": generation.prompt.unknown_terms,
             "model_revision": spec.model_revision,
+            "loras": self.loras,
             "steps": spec.steps,
             "sampler": "flow map" if generation.uses_flow_map else f"guided by {spec.guidance:g}",
             "frames": len(self.clip),
@@ -175,7 +178,7 @@ def _make_all(
     if with_sheet:
         files.append(str(_write_sheet(made, out / "sheet.png")))
     facts = made[0].facts()
-    shared = ("prompt", "slots", "unknown_terms", "model_revision", "steps", "sampler", "frames")
+    shared = ("prompt", "slots", "unknown_terms", "model_revision", "loras", "steps", "sampler", "frames")
     return {
         **{name: facts[name] for name in shared},
         "guidance": specs[0].guidance,
@@ -198,7 +201,7 @@ def _make(generator: Generator, spec: SegmentSpec, out: Path, on_step: Callable[
         on_step()
     clip = generation.finish()
     paths = [out / f"seed-{spec.seed}{suffix}" for suffix in (".clip.npz", ".mp4", ".json")]
-    made = _Made(generation, clip, [str(path) for path in paths])
+    made = _Made(generation, clip, [str(path) for path in paths], generator.loras.weights)
     save_clip(clip, paths[0])
     write_mp4(clip.frames, paths[1], FPS, VIDEO_SCALE)
     with replacing(paths[2]) as partial:
@@ -233,7 +236,7 @@ def _tell(report: dict[str, Any], console: Console, *, as_json: bool) -> None:
         console.print(f"  {name:<8} {value if value is not None else '(not said)'}")
     if report["unknown_terms"]:
         terms = escape(", ".join(report["unknown_terms"]))
-        console.print(f"not understood: {terms}", style="yellow", soft_wrap=True)
+        console.print(f"not understood: {terms} (narthex prompt explain says more)", style="yellow", soft_wrap=True)
     kinds = [_CONTROL_WORDS[kind] for kind in dict.fromkeys(report["controls"])]
     console.print(
         f"steered by {'; some by '.join(kinds)}; {report['steps']} steps, {report['sampler']}", soft_wrap=True

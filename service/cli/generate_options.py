@@ -55,8 +55,8 @@ def first_frame_of(clip: Path | None) -> FirstFrame | None:
     return FirstFrame(loaded.frames[0], loaded.depth[0])
 
 
-def put_on_loras(generator: Generator, written: list[str]) -> dict[str, float]:
-    """The adapters `FILE[:WEIGHT]` that the generator wears now, by name.
+def put_on_loras(generator: Generator, written: list[str]) -> None:
+    """Let the generator wear the adapters `FILE[:WEIGHT]`, each under its file's name.
 
     Raises:
         InvalidInput: two files have one name.
@@ -69,7 +69,6 @@ def put_on_loras(generator: Generator, written: list[str]) -> dict[str, float]:
         if file.stem in generator.loras.weights:
             raise InvalidInput(f"--lora: two files are named {file.stem!r}; give each once, with one weight")
         generator.loras.put_on(file.stem, load_lora(file), weight)
-    return generator.loras.weights
 
 
 def _file_and_weight(written: str) -> tuple[Path, float]:

@@ -168,6 +168,10 @@ def test_an_adapter_changes_the_clip_by_its_weight(weights: Path, tmp_path: Path
     assert np.array_equal(plain, _clip(weights, tmp_path / "zero", "--lora", f"{style}:0"))
     facts = json.loads((tmp_path / "half" / "seed-0.json").read_text())
     assert facts["model_revision"].startswith(f"{revision}+")
+    assert facts["loras"] == {"style": 0.5}
+    common = ["--prompt", "orb", "--weights", str(weights), "--out", str(tmp_path / "twice")]
+    code, _, stderr = _run(*common, "--lora", style, "--lora", f"{style}:0.5")
+    assert (code, "two files are named 'style'" in stderr) == (1, True)
 
 
 def test_what_does_not_fit_the_cameras_is_made_without_and_said(
