@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from clips.errors import ClipError, InvalidClip, UnreadableClip
+from clips.footage.agreement import depth_agreement
 from clips.footage.clip_folder import ClipFolder, SkippedClip
 from clips.footage.dataset_file import DATASET_FILE, DatasetFile, our_dataset
 from clips.footage.fitting import Fit, fitted
 from clips.footage.footage import Footage
 from clips.footage.frame_files import FramesAs
 from clips.footage.plane_files import DepthAs
+from clips.footage.summary import doubt
 from clips.footage.transforms_json import TransformsRule, read_transforms, transforms_folders
 
 _NOT_IN_NAMES = re.compile(r"[^A-Za-z0-9._-]+")
@@ -27,12 +29,14 @@ class Imported:
         written: names of the clips that were written.
         kept: how many were there already.
         skipped: captures that could not be used, and why.
+        doubts: what is probably wrong with clips that were written: their cameras and depth disagree.
         unused_frames: frames at the ends of captures that no clip covers.
     """
 
     written: tuple[str, ...]
     kept: int
     skipped: tuple[SkippedClip, ...]
+    doubts: tuple[str, ...]
     unused_frames: int
 
 
@@ -99,6 +103,7 @@ def import_captures(
     folder = ClipFolder.create(target, _info(source, fit, depth_units_per_m))
     written: list[str] = []
     skipped: list[SkippedClip] = []
+    doubts: list[str] = []
     kept = unused = 0
     for index, name in enumerate(source.names):
         result = source.read(name)
@@ -114,12 +119,15 @@ def import_captures(
                     continue
                 folder.write(clip_name, footage, frames_as, depth_as)
                 written.append(clip_name)
+                agreement = depth_agreement(footage.clip)
+                if agreement is not None and agreement.is_doubtful:
+                    doubts.append(doubt(clip_name, agreement))
         except ClipError as error:
             skipped.append(SkippedClip(name, str(error)))
         finally:
             if on_progress is not None:
                 on_progress(index + 1, len(source.names))
-    return Imported(tuple(written), kept, tuple(skipped), unused)
+    return Imported(tuple(written), kept, tuple(skipped), tuple(doubts), unused)
 
 
 def _info(source: CaptureSource, fit: Fit, depth_units_per_m: float) -> DatasetFile:

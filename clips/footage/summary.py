@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from clips.footage.agreement import Agreement, depth_agreement
 from clips.footage.clip_folder import ClipFolder, SkippedClip
 from clips.footage.conversion import turned_deg
 from clips.footage.footage import Footage
@@ -24,6 +25,7 @@ class ClipRow:
         camera: kind of the camera's path where the clip's source says it, else still, moves, turns or both.
         travelled_m, turned_deg: of the camera, summed from frame to frame.
         depth_m: nearest, median and farthest depth.
+        agreement: of cameras and depth; None where the clip's movement says nothing.
         moving, object: mean share of the picture that moves by itself, and that the free object covers; None: unknown.
         captions: by language.
         slots: word of each known slot.
@@ -39,6 +41,7 @@ class ClipRow:
     travelled_m: float
     turned_deg: float
     depth_m: tuple[float, float, float]
+    agreement: Agreement | None
     moving: float | None
     object: float | None
     captions: dict[str, tuple[str, ...]]
@@ -57,6 +60,11 @@ class Summary:
 
     rows: tuple[ClipRow, ...]
     skipped: tuple[SkippedClip, ...]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What is probably wrong with usable clips, one line each."""
+        return tuple(doubt(row.name, row.agreement) for row in self.rows if row.agreement and row.agreement.is_doubtful)
 
     def count(self, what: str) -> Counter[str]:
         """How many clips have each value of an attribute of ClipRow, as text."""
@@ -111,11 +119,21 @@ def clip_row(name: str, footage: Footage) -> ClipRow:
         travelled_m=travelled,
         turned_deg=turned,
         depth_m=(float(low), float(middle), float(high)),
+        agreement=depth_agreement(clip),
         moving=None if clip.motion_mask is None else float(clip.motion_mask.mean()),
         object=None if footage.object_mask is None else float(footage.object_mask.mean()),
         captions=dict(footage.captions),
         slots=dict(footage.slots or {}),
         knows=tuple(what for what in optional if getattr(footage, what) is not None),
+    )
+
+
+def doubt(name: str, agreement: Agreement) -> str:
+    """What to say of a clip whose cameras and depth disagree."""
+    return (
+        f"clip {name}: depth moved by its cameras is off by {100 * agreement.error:.0f} % "
+        f"({100 * agreement.frozen:.0f} % had the camera stood still): look at the axes, units_per_m, depth.kind and "
+        "the view angle"
     )
 
 

@@ -192,7 +192,8 @@ def inspect(
         if sheet is not None:
             write_sheet(look, sheet, sheet_clips)
     if as_json:
-        report = {"path": str(path), "clips": [asdict(row) for row in look.summary.rows]}
+        rows = [asdict(row) for row in look.summary.rows]
+        report = {"path": str(path), "clips": rows, "doubts": list(look.summary.doubts)}
         skipped = [asdict(skip) for skip in look.summary.skipped]
         typer.echo(json.dumps({**report, "skipped": skipped, **({"sheet": str(sheet)} if sheet else {})}))
     else:
@@ -277,6 +278,8 @@ def _tell(report: dict[str, Any], line: str, *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(report))
         return
+    for line_of_doubt in report.get("doubts", ()):
+        typer.echo(f"doubtful: {line_of_doubt}", err=True)
     for skip in report.get("skipped", ()):
         typer.echo(f"skipped: {skip['problem']}", err=True)
     typer.echo(line)

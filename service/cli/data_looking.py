@@ -22,7 +22,7 @@ from clips.footage.sheet import clip_sheet
 from clips.footage.summary import UNKNOWN, ClipRow, Summary, SummaryMaker, summarize
 from clips.picture import write_png
 
-HEADINGS = ("clip", "camera", "path", "turn", "depth", "moves", "shows")
+HEADINGS = ("clip", "camera", "path", "turn", "depth", "off", "moves", "shows")
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,10 @@ def write_sheet(look: Look, path: Path, clips: int) -> None:
 
 
 def show(summary: Summary, rows: int) -> None:
-    """Print a table of the first `rows` clips, shares over all of them, and every problem."""
+    """Print a table of the first `rows` clips, shares over all of them, doubts and problems.
+
+    Column `off` is how far cameras and depth disagree (`clips.footage.agreement`).
+    """
     console = Console()
     cells = [_cells(row) for row in summary.rows[:rows]]
     table = Table(box=None, pad_edge=False)
@@ -103,6 +106,8 @@ def show(summary: Summary, rows: int) -> None:
         counts = summary.slot_counts(slot)
         if set(counts) != {UNKNOWN}:
             _counts(console, slot, dict(counts.most_common()), len(summary.rows))
+    for line in summary.doubts:
+        Console(stderr=True).print(escape(f"doubtful: {line}"), style="yellow", soft_wrap=True)
     for skip in summary.skipped:
         Console(stderr=True).print(escape(skip.problem), style="red", soft_wrap=True)
     console.print(f"{len(summary.rows)} clips can be used, {len(summary.skipped)} cannot")
@@ -113,7 +118,8 @@ def _cells(row: ClipRow) -> list[str]:
     moving = "" if row.moving is None else f"{100 * row.moving:.1f} %"
     near, _, far = row.depth_m
     depth, path, turn = f"{near:.1f}-{far:.1f} m", f"{row.travelled_m:.2f} m", f"{row.turned_deg:.0f} deg"
-    return [row.name, row.camera, path, turn, depth, moving, words]
+    off = "" if row.agreement is None else f"{100 * row.agreement.error:.1f} %"
+    return [row.name, row.camera, path, turn, depth, off, moving, words]
 
 
 def _counts(console: Console, name: str, counts: dict[str, int], total: int) -> None:

@@ -1,0 +1,71 @@
+"""Whether a clip's cameras and depth agree: the check for mistaken axes, units, view angles and kinds of depth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from clips.clip import Clip
+
+DOUBTFUL_ERROR = 0.03
+DOUBTFUL_SHARE = 0.8
+_LEAST_CHANGE = 0.005
+_LEAST_PIXELS = 50
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How well the depth of a frame, moved by the cameras, meets the depth of a later frame.
+
+    Attributes:
+        error: median relative difference of depth, over what does not move by itself.
+        frozen: the same as if the camera had stood still; where `error` is not well below it, the cameras explain
+            nothing of how the depth changes.
+    """
+
+    error: float
+    frozen: float
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether something is probably wrong with the cameras or the depth."""
+        return self.error > DOUBTFUL_ERROR and self.error > DOUBTFUL_SHARE * self.frozen
+
+
+def depth_agreement(clip: Clip) -> Agreement | None:
+    """How well cameras and depth agree from the first frame to the middle and on to the last.
+
+    None where that says nothing: a single frame, a camera that hardly moves, or frames that see different things.
+    """
+    middle, last = len(clip) // 2, len(clip) - 1
+    pairs = [(first, second) for first, second in ((0, middle), (middle, last)) if first < second]
+    errors, frozen = [], []
+    for first, second in pairs:
+        moved, still = _differences(clip, first, second)
+        errors.append(moved)
+        frozen.append(still)
+    error, null = (np.concatenate(parts) if parts else np.empty(0) for parts in (errors, frozen))
+    if len(error) < _LEAST_PIXELS or float(np.median(null)) < _LEAST_CHANGE:
+        return None
+    return Agreement(float(np.median(error)), float(np.median(null)))
+
+
+def _differences(clip: Clip, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
+    """Relative differences of depth, moved by the cameras and as if they stood still, of pixels seen both times."""
+    cameras, depth = clip.cameras, clip.depth
+    v, u = np.meshgrid(np.arange(cameras.height) + 0.5, np.arange(cameras.width) + 0.5, indexing="ij")
+    pixels = np.stack([u, v, np.ones_like(u)], axis=-1)
+    points = (pixels @ np.linalg.inv(cameras.Ks[first]).T) * depth[first][..., None].astype(np.float64)
+    step = cameras.viewmats[second] @ cameras.camera_to_world[first]
+    moved = points @ step[:3, :3].T + step[:3, 3]
+    ahead = moved[..., 2] > 1e-3
+    seen = moved @ cameras.Ks[second].T / np.where(ahead, moved[..., 2], 1.0)[..., None]
+    inside = ahead & (seen[..., 0] >= 0) & (seen[..., 0] < cameras.width)
+    inside &= (seen[..., 1] >= 0) & (seen[..., 1] < cameras.height)
+    if clip.motion_mask is not None:
+        inside &= ~clip.motion_mask[first]
+    rows, columns = seen[inside][:, 1].astype(np.int64), seen[inside][:, 0].astype(np.int64)
+    there = depth[second][rows, columns]
+    same = depth[second][inside]
+    return np.abs(moved[inside][:, 2] - there) / there, np.abs(depth[first][inside] - same) / same
