@@ -50,10 +50,10 @@ PHRASES: tuple[Template, ...] = (
 
 SENTENCES: tuple[Template, ...] = (
     Template(
-        "In a [{size} ]{wall} (room|chamber) lit by {light}, a {color} {shape} {moves}[ on a {floor} floor]"
+        "In a [{size} ]{wall} (room|chamber)[ with a {floor} floor] lit by {light}, a {color} {shape} {moves}"
         "[ under a {ceiling} ceiling][ beside a {prop}].",
-        "在{light}照亮的[{size}的]{wall}(房间|屋子)里，[{prop}旁边，]一个{color}的{shape}在[{ceiling}天花板下的]"
-        "[{floor}地面上]{motion}。",
+        "在{light}照亮的[{size}的]{wall}(房间|屋子)里，[地上铺着{floor}，][{prop}旁边，]一个{color}的{shape}"
+        "在[{ceiling}天花板下]{motion}。",
     ),
     Template(
         "A {color} {shape} {moves} in {light}[, between {wall} walls][, under a {ceiling} ceiling][, with {nothing}].",
@@ -77,7 +77,7 @@ SENTENCES: tuple[Template, ...] = (
         "{light}，{floor}地面，[一个{prop}，]一个{motion}的{color}{shape}。",
     ),
     Template(
-        "Under a ceiling of {ceilings}, in {light}, a {color} {shape} {moves}[ past a {prop}].",
+        "Under a ceiling of {ceilings}, in {light}, a {color} {shape} {moves}[ near a {prop}].",
         "{ceiling}天花板下，{light}里，一个{color}的{shape}在{motion}[，旁边有一个{prop}]。",
     ),
 )

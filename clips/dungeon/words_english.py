@@ -44,8 +44,9 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "wood": (
             "wood",
             "timber, oak",
-            "wooden, wooded, timbered, oaken, pine, log, lumber, plank, oak plank, planking, board, wood panelled, "
+            "wooden, wooded, timbered, oaken, pine, log, lumber, plank, planking, board, wood panelled, "
             "wood paneled, wood paneling, wood panelling, wood panel, wooden panel, wooden paneling, wooden panelling",
+            "oak plank",
         ),
         "moss": ("moss", "ivy", "mossy, vine, overgrown, lichen", "jungle, foliage, leafy, leaf"),
         "sandstone": ("sandstone, sand stone", "limestone", "adobe", "sand, sandy, desert, egyptian"),
