@@ -19,6 +19,7 @@ from clips.dungeon.packing import movers, pack
 from clips.dungeon.scene import RoomSpec, sample_camera_path, sample_room, seeded
 from clips.dungeon.textures import linear_to_srgb
 from clips.errors import InvalidClip
+from clips.optical_flow import optical_flow
 
 OBJECT_BIT = 1
 
@@ -41,10 +42,10 @@ class DungeonSample:
     @cached_property
     def flow(self) -> Float32[np.ndarray, "N H W 2"]:
         """Exact optical flow from each frame to the next, pixels, (T-1, H, W, 2)."""
-        from clips.optical_flow import optical_flow  # noqa: PLC0415
-
         clip, poses = self.clip, self.poses
-        return optical_flow(clip.depth, clip.cameras, self.object_mask, poses.centers, poses.rotations)
+        # The cord of a swinging object turns with it.
+        moving = self.object_mask if clip.motion_mask is None else self.object_mask | clip.motion_mask
+        return optical_flow(clip.depth, clip.cameras, moving, poses.centers, poses.rotations)
 
 
 def render_sample(
