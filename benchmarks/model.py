@@ -44,7 +44,15 @@ from model.measure.latency import latency_figures
 from model.measure.scenes import ClipSize, Scene, SceneKind, make_scene
 from model.measure.sheets import save_sheets
 from model.measure.ways import Measuring
-from model.revision import DEFAULT_CONTROL, DRAFT_STEPS, FULL_STEPS, GUIDANCE, MAP_STEPS, default_weights
+from model.revision import (
+    DEFAULT_CONTROL,
+    DRAFT_STEPS,
+    FULL_STEPS,
+    GUIDANCE,
+    GUIDANCE_INTERVAL,
+    MAP_STEPS,
+    default_weights,
+)
 from model.spec import SegmentSpec
 from model.spec_control import Control, ControlKind
 
@@ -70,7 +78,7 @@ def flip(reference: np.ndarray, test: np.ndarray) -> float:
 
 def sampling(steps: int) -> Sampling:
     """How `model.generate` samples with so many steps."""
-    return Sampling(steps, GUIDANCE, SIGMA_SHIFT, mapped=steps <= MAP_STEPS)
+    return Sampling(steps, GUIDANCE, SIGMA_SHIFT, GUIDANCE_INTERVAL, mapped=steps <= MAP_STEPS)
 
 
 def run(weights: Path, judge: Path, counts: Counts, prompts: int, console: Console) -> Results:

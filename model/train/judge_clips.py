@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def any_room(seed: int) -> RoomSpec:
     """The room of a seed with every word drawn on its own: pairs that training never has occur as any other."""
     rng = seeded(seed, "judge words", False)
     while True:
-        words = {name: list(values)[rng.integers(len(values))] for name, values in SLOTS.items()}
+        words: dict[str, Any] = {name: list(values)[rng.integers(len(values))] for name, values in SLOTS.items()}
         if (words["shape"], words["motion"]) != (Shape.ORB, Motion.TOPPLE):
             return sample_room(seed, **words)
 
