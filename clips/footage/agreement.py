@@ -7,21 +7,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from clips.clip import Clip
+from clips.footage.conversion import turned_deg
 
-DOUBTFUL_ERROR = 0.03
-DOUBTFUL_SHARE = 0.8
-_LEAST_CHANGE = 0.005
-_LEAST_PIXELS = 50
+DOUBTFUL_ERROR = 0.02
+DOUBTFUL_SHARE = 0.3
+_CHANGED = 0.01
+_LEAST_SHARE = 0.02
+_STILL_M, _STILL_DEG = 0.02, 1.0
 
 
 @dataclass(frozen=True)
 class Agreement:
     """How well the depth of a frame, moved by the cameras, meets the depth of a later frame.
 
+    Walls along which a camera moves look the same however far it moves, so only pixels count whose depth changes or
+    should have changed, by 1 % at least.
+
     Attributes:
-        error: median relative difference of depth, over what does not move by itself.
-        frozen: the same as if the camera had stood still; where `error` is not well below it, the cameras explain
-            nothing of how the depth changes.
+        error: median relative difference of depth over those pixels, without what moves by itself.
+        frozen: the same had the camera stood still; where `error` is not well below it, the cameras do not explain how
+            the depth changes.
     """
 
     error: float
@@ -36,19 +41,23 @@ class Agreement:
 def depth_agreement(clip: Clip) -> Agreement | None:
     """How well cameras and depth agree from the first frame to the middle and on to the last.
 
-    None where that says nothing: a single frame, a camera that hardly moves, or frames that see different things.
+    None where that says nothing: a single frame, a camera that hardly moves, or hardly a pixel whose depth changes.
     """
+    if not _moves(clip):
+        return None
     middle, last = len(clip) // 2, len(clip) - 1
     pairs = [(first, second) for first, second in ((0, middle), (middle, last)) if first < second]
-    errors, frozen = [], []
-    for first, second in pairs:
-        moved, still = _differences(clip, first, second)
-        errors.append(moved)
-        frozen.append(still)
-    error, null = (np.concatenate(parts) if parts else np.empty(0) for parts in (errors, frozen))
-    if len(error) < _LEAST_PIXELS or float(np.median(null)) < _LEAST_CHANGE:
+    both = [_differences(clip, first, second) for first, second in pairs]
+    error, frozen = (np.concatenate(parts) for parts in zip(*both, strict=True))
+    counted = np.maximum(error, frozen) > _CHANGED
+    if counted.sum() < max(1.0, _LEAST_SHARE * clip.depth[0].size):
         return None
-    return Agreement(float(np.median(error)), float(np.median(null)))
+    return Agreement(float(np.median(error[counted])), float(np.median(frozen[counted])))
+
+
+def _moves(clip: Clip) -> bool:
+    away_m = np.linalg.norm(clip.cameras.positions - clip.cameras.positions[0], axis=1).max()
+    return bool(away_m > _STILL_M or turned_deg(clip.cameras).sum() > _STILL_DEG)
 
 
 def _differences(clip: Clip, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:

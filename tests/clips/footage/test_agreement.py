@@ -32,7 +32,7 @@ def agreement(clip: Clip) -> Agreement:
 @pytest.mark.parametrize("seed", [3, 4])
 def test_exact_clips_agree(kind: PathKind, seed: int) -> None:
     found = agreement(clip_of(kind, seed))
-    assert found.error < 0.012 < found.frozen
+    assert found.error < 0.02 and found.error < 0.5 * found.frozen
     assert not found.is_doubtful
 
 
@@ -56,6 +56,26 @@ def test_metres_taken_for_feet_are_doubtful() -> None:
     viewmats = clip.cameras.viewmats.copy()
     viewmats[:, :3, 3] *= 3.28
     assert agreement(with_cameras(clip, viewmats, clip.cameras.Ks)).is_doubtful
+
+
+def test_ray_depth_taken_for_planar_is_doubtful() -> None:
+    clip = clip_of(PathKind.PAN)
+    K = clip.cameras.Ks[0]
+    x, y = (np.arange(48) + 0.5 - K[0, 2]) / K[0, 0], (np.arange(32) + 0.5 - K[1, 2]) / K[1, 1]
+    rays = clip.depth * np.sqrt(1 + x[None, :] ** 2 + y[:, None] ** 2)
+    assert agreement(replace(clip, depth=rays.astype(np.float32))).is_doubtful
+
+
+def test_walls_that_look_the_same_from_everywhere_do_not_hide_a_mistake() -> None:
+    """Most of what a camera sees that walks down a long room keeps its depth; what is ahead does not."""
+    found = agreement(clip_of(PathKind.WALK_IN))
+    assert found.frozen > 0.05
+
+
+def test_a_moving_thing_without_a_mask_is_no_doubt() -> None:
+    clip = clip_of(PathKind.ORBIT, seed=5)
+    assert clip.motion_mask is not None and clip.motion_mask.any()
+    assert not agreement(replace(clip, motion_mask=None)).is_doubtful
 
 
 def test_a_camera_that_stands_still_says_nothing() -> None:
