@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -29,11 +29,12 @@ class Sense:
 
 @dataclass(frozen=True)
 class Entry:
-    """What a word is: its role, what it may mean (MENTION), and what kind of noun it is (HEAD)."""
+    """What a word is: its role, what it may mean (MENTION) in which slots, and what kind of noun it is (HEAD)."""
 
     role: Role
     senses: tuple[Sense, ...] = ()
     head: str = ""
+    slots: frozenset[str] = frozenset()
 
 
 class Lexicon:
@@ -43,11 +44,13 @@ class Lexicon:
         found: dict[str, dict[str, Sense]] = {}
         for word, sense in _senses():
             found.setdefault(word, {}).setdefault(sense.slot, sense)
-        entries = {word: Entry(Role.MENTION, tuple(senses.values())) for word, senses in found.items()}
+        entries = {
+            word: Entry(Role.MENTION, tuple(senses.values()), slots=frozenset(senses)) for word, senses in found.items()
+        }
         for word, entry in _functions():
             entries.setdefault(word, entry)
         self.chinese = {word: entry for word, entry in entries.items() if _is_chinese(word)}
-        self.longest_chinese = max(map(len, self.chinese))
+        self.chinese_sizes = _sizes(self.chinese)
         self.english = {word: entry for word, entry in entries.items() if not _is_chinese(word)}
         self._lemmas = frozenset(part for word in self.english for part in word.split())
         self._spelling = Spelling(word for word in self.english if " " not in word)
@@ -80,6 +83,14 @@ class Lexicon:
 def lexicon() -> Lexicon:
     """The one lexicon; the first call makes it."""
     return Lexicon()
+
+
+def _sizes(words: Iterable[str]) -> dict[str, list[int]]:
+    """First character to the sizes of the words that begin with it, the longest first."""
+    sizes: dict[str, set[int]] = {}
+    for word in words:
+        sizes.setdefault(word[0], set()).add(len(word))
+    return {first: sorted(found, reverse=True) for first, found in sizes.items()}
 
 
 def _meanings(entry: Entry) -> tuple[object, ...]:

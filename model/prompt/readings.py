@@ -45,7 +45,8 @@ class Reader(Sentence):
         else:
             reading = self.said(index, term.senses[0])
         if reading is not None:
-            yield replace(reading, confidence=reading.confidence * term.certainty)
+            slip = term.certainty < 1.0
+            yield replace(reading, confidence=reading.confidence * term.certainty) if slip else reading
 
     def _color(self, index: int) -> Reading | None:
         sense = self.terms[index].senses[0]

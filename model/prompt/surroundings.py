@@ -56,7 +56,9 @@ def is_object(term: Term) -> bool:
 
 def is_light(term: Term) -> bool:
     """Whether a term names a light, surely."""
-    return term.head == "light" or any(sense.slot == "light" and sense.confidence > HINT for sense in term.senses)
+    if "light" not in term.slots:
+        return term.head == "light"
+    return any(sense.slot == "light" and sense.confidence > HINT for sense in term.senses)
 
 
 def surroundings(terms: list[Term]) -> Surroundings:

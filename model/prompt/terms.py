@@ -25,7 +25,7 @@ class Term:
     Attributes:
         start, stop: where it stands in the prompt.
         word: the known word that it is, else its lower-case form.
-        role, senses, head: as `lexicon.Entry`.
+        role, senses, head, slots: as `lexicon.Entry`.
         certainty: 1, or MISSPELT where a slip of the pen was read as `word`.
     """
 
@@ -36,6 +36,7 @@ class Term:
     senses: tuple[Sense, ...] = ()
     head: str = ""
     certainty: float = 1.0
+    slots: frozenset[str] = frozenset()
 
     def sense(self, slot: str) -> Sense | None:
         """What it means in a slot."""
@@ -43,7 +44,7 @@ class Term:
 
     def in_slot(self, *slots: str) -> bool:
         """Whether it can mean something in one of some slots."""
-        return bool(self.senses) and any(sense.slot in slots for sense in self.senses)
+        return not self.slots.isdisjoint(slots)
 
 
 def terms(text: str) -> list[Term]:
@@ -110,8 +111,8 @@ def _chinese(token: Token, known: Lexicon) -> Iterator[Term]:
     """Longest match from the left; characters in between that start no known word are one unknown term."""
     form, index, unknown_from = token.form, 0, 0
     while index < len(form):
-        longest = min(known.longest_chinese, len(form) - index)
-        size = next((n for n in range(longest, 0, -1) if form[index : index + n] in known.chinese), 0)
+        sizes = known.chinese_sizes.get(form[index], ())
+        size = next((n for n in sizes if n <= len(form) - index and form[index : index + n] in known.chinese), 0)
         if size:
             if unknown_from < index:
                 yield _term(token.start + unknown_from, token.start + index, form[unknown_from:index], _UNKNOWN)
@@ -137,4 +138,4 @@ def _other(token: Token) -> Term:
 
 
 def _term(start: int, stop: int, word: str, entry: Entry, certainty: float = 1.0) -> Term:
-    return Term(start, stop, word, entry.role, entry.senses, entry.head, certainty)
+    return Term(start, stop, word, entry.role, entry.senses, entry.head, certainty, entry.slots)
