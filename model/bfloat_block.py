@@ -126,23 +126,22 @@ class _Attend(torch.autograd.Function):
         batch, count, _, heads, size = asked.shape
         query, key, value, slot_query = torch.empty((4, batch, heads, count, size), dtype=torch.bfloat16).unbind()
         lengths = torch.empty((batch, count, 3, heads))
-        cosine, sine = turns.unbind()
-        kernels.heads_forward(*map(_array, (asked, cosine, sine, query, key, value, slot_query, lengths)))
+        kernels.heads_forward(*map(_array, (asked, turns, query, key, value, slot_query, lengths)))
         scores, weights, answers = _answers(query, key, value, scale[0])
         slot_scores, slot_weights, slot_answers = _answers(slot_query, slot_key, slot_value, scale[1])
-        ctx.save_for_backward(asked, query, key, value, slot_query, lengths, scores, weights, cosine, sine)
+        ctx.save_for_backward(asked, query, key, value, slot_query, lengths, scores, weights, turns)
         ctx.slots = slot_key, slot_value, slot_scores, slot_weights, scale
         return torch.stack([answers.transpose(1, 2), slot_answers.transpose(1, 2)], dim=2)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> Grads:
-        asked, query, key, value, slot_query, lengths, scores, weights, cosine, sine = ctx.saved_tensors
+        asked, query, key, value, slot_query, lengths, scores, weights, turns = ctx.saved_tensors
         slot_key, slot_value, slot_scores, slot_weights, scale = ctx.slots
         of_answers, of_slot_answers = (part.transpose(1, 2).contiguous() for part in gradient.unbind(2))
         of_query, of_key, of_value, of_scale = _back(of_answers, query, key, value, scores, weights, scale[0])
         of_slots = _back(of_slot_answers, slot_query, slot_key, slot_value, slot_scores, slot_weights, scale[1])
         of_asked = torch.empty_like(asked)
-        given = (of_query, of_key, of_value, of_slots[0], asked, cosine, sine, lengths, of_asked)
+        given = (of_query, of_key, of_value, of_slots[0], asked, turns, lengths, of_asked)
         kernels.heads_backward(*map(_array, given))
         return of_asked, of_slots[1], of_slots[2], torch.stack([of_scale, of_slots[3]]), None
 

@@ -67,6 +67,7 @@ def _exp(x):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def norm_forward(tokens, shift, scale, out, mean, spread):  # type: ignore[no-untyped-def]
+    """out: layer norm of tokens (F, s, D), times 1 + scale, plus shift, (F, D) each; mean and 1 / deviation (F, s)."""
     frames, space, width = tokens.shape
     share = ONE / np.float32(width)
     for f in range(frames):
@@ -88,6 +89,7 @@ def norm_forward(tokens, shift, scale, out, mean, spread):  # type: ignore[no-un
 
 @njit(**FAST)
 def norm_backward(gradient, tokens, scale, mean, spread, of_tokens, of_shift, of_scale):  # type: ignore[no-untyped-def]
+    """of_tokens, of_shift, of_scale from the gradient of `norm_forward`'s out."""
     frames, space, width = tokens.shape
     share = ONE / np.float32(width)
     row = np.empty(width, np.float32)
@@ -114,6 +116,7 @@ def norm_backward(gradient, tokens, scale, mean, spread, of_tokens, of_shift, of
 
 @njit(**FAST)
 def gate_forward(tokens, gate, added, out):  # type: ignore[no-untyped-def]
+    """out: tokens (F, s, D) + gate (F, D) * added."""
     frames, space, width = tokens.shape
     for f in range(frames):
         for s in range(space):
@@ -123,6 +126,7 @@ def gate_forward(tokens, gate, added, out):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def gate_backward(gradient, gate, added, of_added, of_gate):  # type: ignore[no-untyped-def]
+    """of_added and of_gate from the gradient of `gate_forward`'s out."""
     frames, space, width = gradient.shape
     for f in range(frames):
         of_gate[f, :] = np.float32(0.0)
@@ -135,6 +139,7 @@ def gate_backward(gradient, gate, added, of_added, of_gate):  # type: ignore[no-
 
 @njit(**FAST)
 def squared_relu_forward(hidden, out):  # type: ignore[no-untyped-def]
+    """out: max(hidden, 0) squared, flat."""
     for i in range(hidden.size):
         x = max(_wide(hidden[i]), np.float32(0.0))
         out[i] = _rounded(x * x)
@@ -142,14 +147,16 @@ def squared_relu_forward(hidden, out):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def squared_relu_backward(gradient, hidden, of_hidden):  # type: ignore[no-untyped-def]
+    """of_hidden from the gradient of `squared_relu_forward`'s out."""
     for i in range(hidden.size):
         x = max(_wide(hidden[i]), np.float32(0.0))
         of_hidden[i] = _rounded(TWO * x * _wide(gradient[i]))
 
 
 @njit(**FAST)
-def heads_forward(asked, cosine, sine, query, key, value, slot_query, lengths):  # type: ignore[no-untyped-def]
+def heads_forward(asked, turns, query, key, value, slot_query, lengths):  # type: ignore[no-untyped-def]
     """Of asked (B, N, 4, H, d): unit queries and keys, turned; values; unit slot queries; each (B, H, N, d)."""
+    cosine, sine = turns[0], turns[1]
     batch, count, _, heads, size = asked.shape
     half, share = size // 2, ONE / np.float32(size)
     for b in range(batch):
@@ -180,9 +187,9 @@ def heads_forward(asked, cosine, sine, query, key, value, slot_query, lengths): 
 
 
 @njit(**FAST)
-def heads_backward(  # type: ignore[no-untyped-def]
-    of_query, of_key, of_value, of_slot_query, asked, cosine, sine, lengths, of_asked
-):
+def heads_backward(of_query, of_key, of_value, of_slot_query, asked, turns, lengths, of_asked):  # type: ignore[no-untyped-def]
+    """of_asked from the gradients of `heads_forward`'s four parts."""
+    cosine, sine = turns[0], turns[1]
     batch, count, _, heads, size = asked.shape
     half, share = size // 2, ONE / np.float32(size)
     row = np.empty(size, np.float32)
@@ -238,6 +245,7 @@ def softmax_forward(scores, scale, weights):  # type: ignore[no-untyped-def]
 
 @njit(**FAST)
 def softmax_backward(gradient, weights, scores, scale, of_scores, of_scale):  # type: ignore[no-untyped-def]
+    """of_scores and of_scale from the gradient of `softmax_forward`'s weights."""
     batch, heads, count, keys = scores.shape
     for h in range(heads):
         of_scale[h] = np.float32(0.0)

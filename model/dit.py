@@ -145,7 +145,8 @@ class TypedLinear(nn.Linear):
         """The layer's output in the type of `inputs`."""
         if inputs.dtype == self.weight.dtype:
             return functional.linear(inputs, self.weight, self.bias)
-        return bfloat_block().linear(inputs, self.weight, self.bias)
+        product: Tensor = bfloat_block().linear(inputs, self.weight, self.bias)
+        return product
 
 
 class Block(nn.Module):
@@ -244,7 +245,7 @@ PLAIN = _PlainSteps()
 
 @lru_cache(maxsize=1)
 def bfloat_block() -> Any:
-    """The steps in bfloat16 (a module that is a `Steps` and has `linear`); only training loads it, for it needs Numba."""
+    """`model.bfloat_block`, a `Steps` with `linear` besides; loaded when training asks, for it needs Numba."""
     return importlib.import_module("model.bfloat_block")
 
 

@@ -54,9 +54,9 @@ def slot_table() -> SlotTable:
 class ClipStore:
     """Rendered clips in a folder, each rendered when it is first wanted and kept for later runs.
 
-    `frames.npy` (N, T, H, W, 3) uint8, `depth.npy` (N, T, H, W) float16 metres, `mask.npy` (N, T, H, W) bool: the free object,
-    `viewmats.npy`, `Ks.npy`, `slots.npy` (N, S) int64; `recipe.json` says which clips, `done.npy` (N,) which are
-    there. A clip is a function of its seed, so two processes may fill one store: they write the same bytes.
+    `frames.npy` (N, T, H, W, 3) uint8, `depth.npy` (N, T, H, W) float16 metres, `mask.npy` (N, T, H, W) bool: the free
+    object, `viewmats.npy`, `Ks.npy`, `slots.npy` (N, S) int64; `recipe.json` says which clips, `done.npy` (N,) which
+    are there. A clip is a function of its seed, so two processes may fill one store: they write the same bytes.
 
     Raises:
         ModelError: the folder holds clips of another recipe.

@@ -39,11 +39,12 @@ WEIGHED_CLIPS = 12
 KINDS = {"none": CONTROL_NONE, "room": CONTROL_ROOM, "objects": CONTROL_OBJECTS}
 
 
-def dit_config(latent_channels: int, latent_size: tuple[int, int, int]) -> DitConfig:
-    """The embedded model's transformer: 12.5 million parameters."""
+def dit_config(store: LatentStore) -> DitConfig:
+    """The embedded model's transformer (12.5 million parameters) for windows of 17 frames of a store."""
+    _, channels, _, rows, columns = store.latents.shape
     return DitConfig(
-        latent_channels=latent_channels,
-        latent_size=latent_size,
+        latent_channels=channels,
+        latent_size=(WINDOW, rows, columns),
         width=256,
         depth=8,
         heads=4,
@@ -135,18 +136,23 @@ class DitTask:
     policy: DitPolicy
     channel_weights: Tensor
 
+    @property
+    def frames(self) -> int:
+        """Latent frames of a window."""
+        return self.network.config.latent_size[0]
+
     def loss(self, random: torch.Generator, moment: Moment) -> tuple[Tensor, dict[str, float]]:
         """Weighted mean squared error of a random batch; the log has plain means too."""
         windows = self.draw(random, moment.step)
         continued = ~windows.condition.starts
         noise = torch.randn(windows.latents.shape, generator=random)
-        levels = sample_frame_noise(continued, WINDOW, random)
+        levels = sample_frame_noise(continued, self.frames, random)
         points, targets = interpolate(windows.latents, noise, levels.sigmas), velocity(windows.latents, noise)
         sigmas, sigma_next, given = levels.sigmas, levels.sigmas, levels.given
         teaches = self.policy.teaches_map(moment.progress)
         if teaches:
             first = slice(0, SEGMENTS)
-            clean = given_frames(continued[first], WINDOW, random)
+            clean = given_frames(continued[first], self.frames, random)
             taught = segment_targets(self.teacher, windows.rows(first), clean, random)
             points, targets = _with_first(points, taught.points), _with_first(targets, taught.targets)
             sigmas, sigma_next = _with_first(sigmas, taught.sigmas), _with_first(sigmas, taught.sigma_next)
@@ -163,9 +169,9 @@ class DitTask:
         """The windows of one step, with their kinds of control and with slots dropped."""
         pool = self.policy.pool(step, len(self.train))
         clips = torch.randint(pool, (BATCH,), generator=random)
-        later = torch.randint(1, max(self.train.frames - WINDOW + 1, 2), (BATCH,), generator=random)
+        later = torch.randint(1, max(self.train.frames - self.frames + 1, 2), (BATCH,), generator=random)
         from_start = torch.rand(BATCH, generator=random) < FROM_START
-        from_start |= self.train.frames == WINDOW
+        from_start |= self.train.frames == self.frames
         dice = torch.rand(BATCH, generator=random)
         kinds = torch.where(
             dice < WITH_OBJECTS,
@@ -173,7 +179,7 @@ class DitTask:
             torch.where(dice < WITH_OBJECTS + WITH_ROOM, CONTROL_ROOM, CONTROL_NONE),
         )
         offsets = torch.where(from_start, 0, later)
-        windows = self.train.windows(clips.tolist(), offsets.tolist(), kinds.tolist(), WINDOW)
+        windows = self.train.windows(clips.tolist(), offsets.tolist(), kinds.tolist(), self.frames)
         slots = drop_slots(windows.condition.slots, random)
         return replace(windows, condition=replace(windows.condition, slots=slots))
 
@@ -192,14 +198,14 @@ def validation_figures(dit: Dit, held_out: LatentStore) -> dict[str, float]:
     """`val_none`, `val_room`, `val_objects`: velocity loss under each kind of control; `val_loss` is their mean."""
     figures = {}
     for name, kind in KINDS.items():
-        windows = whole_windows(held_out, len(held_out), kind)
+        windows = first_windows(held_out, len(held_out), kind, dit.config.latent_size[0])
         figures[f"val_{name}"] = velocity_loss(dit, windows.latents, windows.condition)
     return {**figures, "val_loss": sum(figures.values()) / len(figures)}
 
 
-def whole_windows(store: LatentStore, count: int, kind: int) -> Windows:
+def first_windows(store: LatentStore, count: int, kind: int, frames: int) -> Windows:
     """The windows with which the first `count` clips begin, all under one kind of control."""
-    return store.windows(list(range(count)), [0] * count, [kind] * count, WINDOW)
+    return store.windows(list(range(count)), [0] * count, [kind] * count, frames)
 
 
 @dataclass(frozen=True, eq=False)
@@ -215,6 +221,7 @@ def train_dit(
     plan: TrainingPlan,
     data: DitData,
     policy: DitPolicy,
+    config: DitConfig,
     resume: bool,
     start_from: Path | None = None,
     on_progress: OnProgress | None = None,
@@ -229,16 +236,15 @@ def train_dit(
         ModelError: `start_from` is of another architecture.
     """
     torch.manual_seed(plan.seed)
-    vae = data.train.coder.vae
-    config = dit_config(vae.config.latent_channels, (WINDOW, *data.train.latents.shape[3:]))
     dit = Dit(config)
     untrained = validation_figures(dit.eval(), data.held_out)["val_loss"]
     if start_from is not None:
         _begin_with(dit, start_from)
     dit.train()
     average = copy.deepcopy(dit)
-    opening = whole_windows(data.train, min(WEIGHED_CLIPS, len(data.train)), CONTROL_NONE).latents
-    task = DitTask(dit, average, data.train, data.held_out, policy, picture_weights(vae, opening))
+    opening = first_windows(data.train, min(WEIGHED_CLIPS, len(data.train)), CONTROL_NONE, config.latent_size[0])
+    weights = picture_weights(data.train.coder.vae, opening.latents)
+    task = DitTask(dit, average, data.train, data.held_out, policy, weights)
     training = Training(task, plan, average, resume)
     training.run(on_progress)
     figures = {**validation_figures(average, data.held_out), "untrained_val_loss": untrained}

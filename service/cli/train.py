@@ -149,7 +149,7 @@ def train_dit_command(
     """
     from dataclasses import replace
 
-    from model.train.dit import DitData, DitPolicy, train_dit
+    from model.train.dit import DitData, DitPolicy, dit_config, train_dit
 
     plan = training_plan(out, minutes, steps, peak_rate=1e-3, decay_share=0.35, threads=threads)
     plan = replace(plan, average_decay=average_decay)
@@ -160,7 +160,8 @@ def train_dit_command(
     recipe: dict[str, str | int] = {"clips": clips, "source": train.source.key(), "vae_revision": train.coder.revision}
     data = DitData(train, validation, recipe)
     with progress_bar("dit", quiet=as_json) as report:
-        figures = train_dit(plan, data, policy, resume, start_from, lambda share, line: report(share, _figures(line)))
+        shown: OnProgress = lambda share, line: report(share, _figures(line))  # noqa: E731
+        figures = train_dit(plan, data, policy, dit_config(train), resume, start_from, shown)
     finish_training(out, figures, as_json)
 
 
