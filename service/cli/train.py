@@ -24,6 +24,7 @@ from service.cli.training_run import (
 if TYPE_CHECKING:
     from model.train.data import ClipStore
     from model.train.latents import LatentStore
+    from model.train.loop import OnProgress
 
 train_app = typer.Typer(no_args_is_help=True, add_completion=False)
 train_app.command("judge")(train_judge_command)
