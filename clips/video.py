@@ -18,12 +18,17 @@ from clips.errors import InvalidClip, UnreadableClip
 Frames = UInt8[np.ndarray, "T H W 3"]
 Resample = Literal["nearest", "bicubic"]
 
+ENCODER = {"crf": "16", "preset": "medium", "x264-params": "mbtree=0:threads=1"}
+"""x264's macroblock tree is not the same from run to run on noisy pictures, and more threads give other bytes."""
+
 MAX_SCALE = 32
 MAX_VIDEO_BYTES = 2 * 2**30
 
 
 def write_mp4(frames: Frames, path: Path, fps: float, scale: int = 1, resample: Resample = "bicubic") -> None:
     """Write frames as H.264 (yuv420p, moov atom first, so that browsers start at once); replaces `path` when whole.
+
+    The same frames give the same bytes.
 
     Args:
         frames: (T, H, W, 3) uint8. Odd sizes get their last row or column twice, since yuv420p needs even ones.
@@ -43,7 +48,7 @@ def write_mp4(frames: Frames, path: Path, fps: float, scale: int = 1, resample: 
         replacing(path) as partial,
         av.open(str(partial), "w", format="mp4", options={"movflags": "+faststart"}) as out,
     ):
-        stream = out.add_stream("libx264", rate=rate, options={"crf": "16", "preset": "medium"})
+        stream = out.add_stream("libx264", rate=rate, options=ENCODER)
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         for frame in frames:
             picture = _even(enlarge(frame, scale, resample))

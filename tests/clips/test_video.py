@@ -52,6 +52,15 @@ def test_the_index_comes_before_the_data_so_that_browsers_can_start(tmp_path) ->
     assert boxes.index(b"moov") < boxes.index(b"mdat")
 
 
+def test_the_same_frames_give_the_same_bytes(tmp_path) -> None:
+    noisy = np.random.default_rng(0).integers(0, 256, (17, 32, 48, 3), dtype=np.uint8)
+    written = set()
+    for _ in range(6):
+        write_mp4(noisy, tmp_path / "v.mp4", 8.0, scale=4)
+        written.add((tmp_path / "v.mp4").read_bytes())
+    assert len(written) == 1
+
+
 @pytest.mark.parametrize("resample", ["nearest", "bicubic"])
 def test_small_videos_are_enlarged(tmp_path, resample) -> None:
     clip = render_sample(2, frames=2).clip.frames
