@@ -43,7 +43,7 @@ HEADS: dict[str, str] = {
         "hut, building, courtyard, garden, "
         "arena, space, place, interior, tomb, temple, sanctum, den, closet, cabin, lair, grotto, castle, house, "
         "tower, "
-        "basement, sanctuary, antechamber, keep, tunnel, gallery, "
+        "basement, sanctuary, antechamber, tunnel, gallery, "
         "房间, 房, 屋子, 屋, 室, 厅, 大厅, 厅堂, 殿, 大殿, 密室, 地牢, 洞穴, 洞窟, 山洞, 墓室, 地窖, 厢房, 石窟, "
         "空间, 走廊, 牢房, 神殿, "
         "小屋, 暗室, 殿堂, 房子, 宫殿, 教堂, 地下室, 洞"

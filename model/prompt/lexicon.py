@@ -53,7 +53,8 @@ class Lexicon:
         self.chinese_sizes = _sizes(self.chinese)
         self.english = {word: entry for word, entry in entries.items() if not _is_chinese(word)}
         self._lemmas = frozenset(part for word in self.english for part in word.split())
-        self._spelling = Spelling(word for word in self.english if " " not in word)
+        named = [word for word, entry in self.english.items() if entry.role in (Role.MENTION, Role.HEAD)]
+        self._spelling = Spelling(word for word in named if " " not in word)
 
     @lru_cache(maxsize=4096)  # noqa: B019 - one lexicon lives as long as the process
     def lemma(self, form: str) -> str | None:

@@ -5,6 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 _SUFFIXES = ("s", "es", "ing", "ed", "ly", "y", "in")
+_ORDINARY_WORDS = (
+    "angle barely close closed closely closes closest compat daisy deny dose granted grantee heart hearts hope "
+    "hoped hopes hoping logged logging login mono pinned plan plans posting pots role roles salted state "
+    "stated states status statute steel strain stray tailing tally tilde timer timers violent "
+)
+"""Common words that are a slip or an ending away from a known one and are not meant for it."""
+
+_ORDINARY = frozenset(_ORDINARY_WORDS.split())
+
 _SHORTEST, _LONGEST = 4, 24
 _SURE_LENGTH, _LETTER_LENGTH = 4, 6
 
@@ -13,12 +22,16 @@ def forms(word: str) -> list[str]:
     """What `word` may be an inflection of, the word itself first: rolling -> rolling, roll, rolle, rol."""
     word = word.removesuffix("'s").removesuffix("'")
     found = [word]
+    if word in _ORDINARY:
+        return found
     if word.endswith("ies") and len(word) > 4:
         found.append(word[:-3] + "y")
     for suffix in _SUFFIXES:
         if word.endswith(suffix) and len(word) > len(suffix) + 2:
             stem = word.removesuffix(suffix)
-            found += [stem, stem + "e"]
+            found.append(stem)
+            if suffix not in ("s", "es"):
+                found.append(stem + "e")
             if stem[-1] == stem[-2]:
                 found.append(stem[:-1])
     return found
@@ -27,6 +40,8 @@ def forms(word: str) -> list[str]:
 class Spelling:
     """Finds slips of the pen: neighbours swapped, a letter doubled or left out, one letter too many.
 
+    Only in the words that it is given, which should be those that name something: a slip for "neither" is left alone.
+    The first letter is never added or left out: that makes coffers of offers.
     In short words only those are taken that make no other English word as a rule: swapped neighbours and doubled
     letters from 4 letters on, other letters missing or too many where the meant word has at least 6. A wrong letter is
     never corrected: that makes glass of grass.
@@ -41,7 +56,7 @@ class Spelling:
 
     def corrected(self, word: str) -> list[str]:
         """The known words that `word` is a slip of, in alphabetical order."""
-        if not word.isascii() or not _SHORTEST <= len(word) <= _LONGEST:
+        if word in _ORDINARY or not word.isascii() or not _SHORTEST <= len(word) <= _LONGEST:
             return []
         # Stems without an e put back: "casts" is no slip of "castle".
         for form in [form for form in forms(word) if word.startswith(form)]:
@@ -54,10 +69,10 @@ class Spelling:
         swapped = {form[:k] + form[k + 1] + form[k] + form[k + 2 :] for k in range(len(form) - 1)}
         found = swapped & self._words if len(form) >= _SURE_LENGTH else set()
         for word in self._shortened.get(form, ()):
-            if len(word) >= _LETTER_LENGTH or _is_doubling(word, form):
+            if word[0] == form[0] and (len(word) >= _LETTER_LENGTH or _is_doubling(word, form)):
                 found.add(word)
         for short in set(_deletions(form)) & self._words:
-            if len(short) >= _LETTER_LENGTH or _is_doubling(form, short):
+            if short[0] == form[0] and (len(short) >= _LETTER_LENGTH or _is_doubling(form, short)):
                 found.add(short)
         return found
 

@@ -12,6 +12,7 @@ def test_forms_undo_inflections() -> None:
     assert "hop" in forms("hopping")
     assert "ivy" in forms("ivies")
     assert forms("orb") == ["orb"]
+    assert "cone" not in forms("cons") and forms("hoping") == ["hoping"]
 
 
 @pytest.mark.parametrize(
@@ -30,7 +31,26 @@ def test_slips_of_the_pen_are_corrected(slip: str, meant: str) -> None:
     assert lexicon().corrected(slip) == meant
 
 
-@pytest.mark.parametrize("word", ["glass", "barren", "casts", "watch", "shady", "dragon", "rube", "x" * 30, "кубб"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "glass",
+        "barren",
+        "casts",
+        "steel",
+        "either",
+        "offers",
+        "arrow",
+        "three",
+        "plans",
+        "watch",
+        "shady",
+        "dragon",
+        "rube",
+        "x" * 30,
+        "кубб",
+    ],
+)
 def test_other_words_are_left_alone(word: str) -> None:
     assert lexicon().corrected(word) is None
 
