@@ -47,6 +47,9 @@ def generator() -> Generator:
     vae = Vae(VaeConfig(4, width=8, encoder_blocks=1, decoder_blocks=1, patch_px=8, group_frames=4, detail_width=8))
     slots = tuple((name, tuple(map(str, words))) for name, words in SLOTS.items())
     dit = Dit(DitConfig(4, (3, 4, 6), width=32, depth=1, heads=2, patch=2, slots=slots))
+    with torch.no_grad():
+        for parameter in dit.parameters():
+            parameter.add_(0.15 * torch.randn(parameter.shape))
     return Generator(vae.eval(), dit.eval(), "tiny")
 
 
