@@ -32,7 +32,7 @@ def agreement(clip: Clip) -> Agreement:
 @pytest.mark.parametrize("seed", [3, 4])
 def test_exact_clips_agree(kind: PathKind, seed: int) -> None:
     found = agreement(clip_of(kind, seed))
-    assert found.error < 0.02 and found.error < 0.5 * found.frozen
+    assert found.error < 0.005 and found.error < 0.1 * found.frozen
     assert not found.is_doubtful
 
 
