@@ -106,8 +106,8 @@ def show(summary: Summary, rows: int) -> None:
         counts = summary.slot_counts(slot)
         if set(counts) != {UNKNOWN}:
             _counts(console, slot, dict(counts.most_common()), len(summary.rows))
-    for line in summary.doubts:
-        Console(stderr=True).print(escape(f"doubtful: {line}"), style="yellow", soft_wrap=True)
+    for doubt in summary.doubts:
+        Console(stderr=True).print(escape(f"doubtful: {doubt}"), style="yellow", soft_wrap=True)
     for skip in summary.skipped:
         Console(stderr=True).print(escape(skip.problem), style="red", soft_wrap=True)
     console.print(f"{len(summary.rows)} clips can be used, {len(summary.skipped)} cannot")
