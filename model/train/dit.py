@@ -66,8 +66,8 @@ class DitPolicy:
         ModelError: an empty pool, or a number out of range.
     """
 
-    pool_start: int = 1000
-    pool_rate: float = 1.0
+    pool_start: int = 600
+    pool_rate: float = 0.8
     few_step_share: float = 0.3
 
     def __post_init__(self) -> None:

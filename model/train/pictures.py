@@ -28,17 +28,16 @@ def save_sheet(clips: list[Rgbd], path: Path) -> None:
 
 
 def save_curve(log: Path, path: Path) -> None:
-    """Draw the training loss of a `log.jsonl` over its steps, and the validation loss or PSNR where it has one."""
+    """Draw the training loss of a `log.jsonl` over its steps, and every validation figure (`val_*`) that it has."""
     lines = [json.loads(line) for line in log.read_text().splitlines() if line]
     figure = Figure(figsize=(7, 4))
     axes = figure.add_subplot()
     axes.plot([line["step"] for line in lines], [line["loss"] for line in lines], linewidth=0.6, label="loss")
-    for name in ("val_loss", "val_psnr_db"):
+    for name in sorted({name for line in lines for name in line if name.startswith("val_")}):
         points = [(line["step"], line[name]) for line in lines if name in line]
-        if points:
-            target = axes if name == "val_loss" else axes.twinx()
-            target.plot(*zip(*points, strict=True), "o-", color="tab:orange", markersize=3, label=name)
-            target.legend(loc="upper right")
+        target = axes.twinx() if name.endswith("psnr_db") else axes
+        target.plot(*zip(*points, strict=True), "o-", markersize=3, label=name)
+        target.legend(loc="upper right")
     axes.set_xlabel("step")
     axes.set_yscale("log")
     axes.grid(alpha=0.3)

@@ -92,7 +92,7 @@ def train_latents_command(
     *,
     vae: VaeFile = None,
     latents: Latents = Path("runs/latents"),
-    clips: LatentClips = 20_000,
+    clips: LatentClips = 24_000,
     held_out: HeldOut = 64,
     fill: Annotated[int | None, typer.Option(help="Make the first so many of --clips; default: all.", min=1)] = None,
     threads: Threads = 1,
@@ -127,10 +127,10 @@ def train_dit_command(
     resume: Resume = False,
     vae: VaeFile = None,
     latents: Latents = Path("runs/latents"),
-    clips: LatentClips = 20_000,
+    clips: LatentClips = 24_000,
     held_out: HeldOut = 64,
-    pool_start: Annotated[int, typer.Option(help="Clips that the first step draws from.", min=1)] = 1000,
-    pool_rate: Annotated[float, typer.Option(help="Clips by which every step widens that.", min=0.0)] = 1.0,
+    pool_start: Annotated[int, typer.Option(help="Clips that the first step draws from.", min=1)] = 600,
+    pool_rate: Annotated[float, typer.Option(help="Clips by which every step widens that.", min=0.0)] = 0.8,
     few_step_share: Annotated[
         float, typer.Option(help="Last share of the training that also teaches the few-step map.", min=0.0, max=1.0)
     ] = 0.3,

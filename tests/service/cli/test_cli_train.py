@@ -1,14 +1,15 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from model.checkpoint import load_checkpoint
-from model.dit import DitConfig
 from model.generate import Generator
-from model.train.data import slot_table
-from model.vae import VaeConfig
+from model.train.dit import dit_config
+from model.train.vae import VAE_CONFIG
 from service.cli.train import train_app
 
 
@@ -20,24 +21,29 @@ def _run(*arguments: str) -> dict[str, float]:
 
 @pytest.fixture
 def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = VaeConfig(latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1, patch_px=8, group_frames=4)
+    small = replace(VAE_CONFIG, latent_channels=4, width=8, encoder_blocks=1, decoder_blocks=1, detail_width=4)
     monkeypatch.setattr("model.train.vae.VAE_CONFIG", small)
     monkeypatch.setattr(
-        "model.train.dit.dit_config",
-        lambda channels, size: DitConfig(channels, size, width=32, depth=1, heads=2, patch=2, slots=slot_table()),
+        "model.train.dit.dit_config", lambda store: replace(dit_config(store), width=32, depth=1, heads=2)
     )
 
 
 @pytest.mark.usefixtures("small_networks")
 def test_vae_then_transformer_train_resume_and_generate(tmp_path: Path) -> None:
-    data = ["--clips", "6", "--clips-dir", str(tmp_path / "clips"), "--held-out", "2"]
     vae = tmp_path / "vae"
+    data = ["--clips", "6", "--clips-dir", str(tmp_path / "clips"), "--held-out", "2"]
     assert _run("vae", "--out", str(vae), "--steps", "1", *data)["steps"] == 1
     figures = _run("vae", "--out", str(vae), "--steps", "2", "--resume", *data)
     assert figures["steps"] == 2
     assert figures["psnr_db"] > 12.0
     dit = tmp_path / "dit"
-    common = ["dit", "--out", str(dit), "--vae", str(vae / "vae.safetensors"), *data]
+    latents = ["--latents", str(tmp_path / "latents"), "--clips", "6", "--held-out", "2"]
+    latents += ["--vae", str(vae / "vae.safetensors")]
+    filled = CliRunner().invoke(train_app, ["latents", *latents, "--fill", "4"])
+    assert filled.exit_code == 0, filled.output
+    (store,) = (tmp_path / "latents").glob("*/train-6")
+    assert np.load(store / "done.npy").tolist() == [True] * 4 + [False] * 2
+    common = ["dit", "--out", str(dit), *latents, "--few-step-share", "0.5", "--pool-start", "5"]
     assert _run(*common, "--steps", "1")["steps"] == 1
     figures = _run(*common, "--steps", "2", "--resume")
     assert figures["steps"] == 2
