@@ -15,7 +15,17 @@ from rich.markup import escape
 from rich.progress import Progress
 
 from clips.camera_path import CameraPath, PathKind
-from service.cli.generate_options import ControlChoice, control_of_options, first_frame_of, put_on_loras
+from service.cli.generate_options import (
+    ControlChoice,
+    ControlOption,
+    DepthOption,
+    FirstFrameOption,
+    GrayboxOption,
+    LoraOption,
+    control_of_options,
+    first_frame_of,
+    put_on_loras,
+)
 
 if TYPE_CHECKING:
     from clips.clip import Clip
@@ -47,22 +57,11 @@ def generate(
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.", min=0.0, max=20.0)] = None,
     frames: Annotated[int | None, typer.Option(help="Frames: 17 or 33; default: 17.", min=1)] = None,
     camera: Annotated[PathKind, typer.Option(help="How the camera moves.")] = PathKind.WALK_IN,
-    control: Annotated[
-        ControlChoice, typer.Option(help="Steered by the prompt alone, or by a layout sampled from it.")
-    ] = ControlChoice.AUTO,
-    graybox: Annotated[
-        Path | None, typer.Option(help="Steered by this blockout: YAML or JSON as `graybox:` of a world.")
-    ] = None,
-    control_depth: Annotated[
-        Path | None, typer.Option(help="Steered by this depth: .npy (frames, height, width), metres.")
-    ] = None,
-    first_frame: Annotated[
-        Path | None, typer.Option(help="A clip (.npz) whose first frame this one begins with.")
-    ] = None,
-    lora: Annotated[
-        list[str] | None,
-        typer.Option(help="An adapter to wear, and its weight; may be repeated.", metavar="FILE[:WEIGHT]"),
-    ] = None,
+    control: ControlOption = ControlChoice.AUTO,
+    graybox: GrayboxOption = None,
+    control_depth: DepthOption = None,
+    first_frame: FirstFrameOption = None,
+    lora: LoraOption = None,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights; default: those that Narthex ships.")] = None,
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from model.errors import InvalidSpec
 from model.revision import DEFAULT_CONTROL
@@ -21,6 +23,27 @@ class ControlChoice(StrEnum):
     AUTO = "auto"
     NONE = "none"
     LAYOUT = "layout"
+
+
+ControlOption = Annotated[
+    ControlChoice, typer.Option(help="Steered by the prompt alone, or by a layout sampled from it.")
+]
+GrayboxOption = Annotated[
+    Path | None, typer.Option(help="Steered by this blockout: YAML or JSON as `graybox:` of a world.")
+]
+DepthOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Steered by this depth: .npy (frames, height, width), floats in metres or uint16 in millimetres."
+    ),
+]
+FirstFrameOption = Annotated[
+    Path | None, typer.Option(help="A clip (.npz) of the same camera whose first frame this one begins with.")
+]
+LoraOption = Annotated[
+    list[str] | None,
+    typer.Option(help="An adapter to wear, and its weight; may be repeated.", metavar="FILE[:WEIGHT]"),
+]
 
 
 def control_of_options(choice: ControlChoice, graybox: Path | None, depth: Path | None) -> Control:
