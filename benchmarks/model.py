@@ -1,6 +1,6 @@
 """Figures of the embedded model on held-out scenes, each beside the aim of issue 3.
 
-    python -m benchmarks.model [--json] [--check] [--quick] [--clips 72] [--seeds 3] [--weights DIR]
+    python -m benchmarks.model [--json] [--check] [--quick] [--clips 72] [--seeds 3] [--jobs 2] [--weights DIR]
 
 Every seed has scenes of its own: three seeds of 72 clips are 216 scenes. A generated clip is told the slots and the
 exact cameras of its scene and, by way, a blockout: `objects` (the true room's box and the proxies of its things),
@@ -18,9 +18,14 @@ out/benchmarks/model.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import multiprocessing
+import queue
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import flip_evaluator
@@ -36,7 +41,7 @@ from clips.dungeon.scene import sample_room
 from clips.dungeon.vocabulary import Language
 from model.generate import SIGMA_SHIFT, Generator
 from model.measure.accuracy import Accuracy
-from model.measure.course import FEW, MANY, Counts, Course, Policy, Results
+from model.measure.course import FEW, MANY, Counts, Course, Part, Policy, Results, Stage
 from model.measure.generation import Blockout, MadeClip, Sampling, generate
 from model.measure.judge import JUDGE_FILE, load_judge
 from model.measure.languages import same_slots
@@ -57,13 +62,14 @@ from model.spec import SegmentSpec
 from model.spec_control import Control, ControlKind
 
 OUT = Path("out/benchmarks/model")
-QUICK = Counts(clips=6, seeds=1, coded=8, pairs=6, paths=6, mean_of=8, noised=6, sheets=3)
+QUICK = Counts(clips=4, seeds=1, coded=4, pairs=2, paths=2, mean_of=4, noised=4, sheets=1)
 PROMPTS, QUICK_PROMPTS = 600, 60
 PROMPT_SEED = 5_000_000
 TIMED_CLIPS = 4
 OVERHEAD_S = 0.16
 """Rendering, judging and comparing of one clip, besides its generation, on a busy core."""
 
+TABLE_WIDTH = 140
 WAY_COLUMNS = ("", "_objects", "_layout", "_none", "_real", "pairs_", "paths_")
 WAY_ROWS = (
     *(f"{slot}_right" for slot in ("light", "wall", "floor", "color", "prop", "shape", "ceiling", "size")),
@@ -81,37 +87,68 @@ def sampling(steps: int) -> Sampling:
     return Sampling(steps, GUIDANCE, SIGMA_SHIFT, GUIDANCE_INTERVAL, mapped=steps <= MAP_STEPS)
 
 
-def run(weights: Path, judge: Path, counts: Counts, prompts: int, console: Console) -> Results:
-    """Every figure of the weights in a folder; says first how long it will take."""
-    generator = Generator.load(weights)
-    supported = generator.supported
-    size = ClipSize(supported.frames, supported.width, supported.height)
-    networks = (generator.vae, generator.dit)
-    policy = Policy(DRAFT_STEPS, FULL_STEPS, Blockout(DEFAULT_CONTROL))
-    with Progress(
-        TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=console
-    ) as progress:
-        bar = progress.add_task("clips")
-        measuring = Measuring(networks, load_judge(judge), sampling, flip, lambda count: progress.advance(bar, count))
-        course = Course(measuring, policy, counts, size, show)
-        expected = course.generated_clips()
-        progress.update(bar, total=sum(clips for _, clips in expected))
-        console.print(f"about {expected_minutes(measuring, expected, size):.0f} minutes on this machine, as it is now")
-        results = course.run()
-    results.figures |= latency_figures(generator, latency_spec(generator, size))
+@dataclass(frozen=True)
+class Setup:
+    """What is measured, and how much."""
+
+    weights: Path
+    judge: Path
+    counts: Counts
+
+    def course(self, on_clips: Callable[[int], None]) -> tuple[Generator, Course]:
+        """The generator of these weights, and the course that it runs."""
+        generator = Generator.load(self.weights)
+        supported = generator.supported
+        size = ClipSize(supported.frames, supported.width, supported.height)
+        policy = Policy(DRAFT_STEPS, FULL_STEPS, Blockout(DEFAULT_CONTROL))
+        measuring = Measuring((generator.vae, generator.dit), load_judge(self.judge), sampling, flip, on_clips)
+        return generator, Course(measuring, policy, self.counts, size, show)
+
+
+def run(setup: Setup, prompts: int, jobs: int, console: Console) -> Results:
+    """Every figure; says first how long it will take."""
+    generator, course = setup.course(lambda _: None)
+    expected = course.generated_clips()
+    minutes = expected_minutes(course, expected) / jobs
+    console.print(f"about {minutes:.0f} minutes with {jobs} processes on this machine, as it is now")
+    columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task("clips", total=sum(clips for _, clips in expected))
+        results = course.combine(run_stages(setup, course, jobs, lambda count: progress.advance(bar, count)))
+    results.figures |= latency_figures(generator, latency_spec(generator, course.size))
     found = same_slots(prompt_pairs(prompts))
     results.add({"chinese_same_slots": found.share}, {"chinese_same_slots": found})
     return results
 
 
-def expected_minutes(measuring: Measuring, clips: list[tuple[int, int]], size: ClipSize) -> float:
-    """Minutes for (steps, clips), from the time that a few clips take."""
-    scenes = [make_scene(SceneKind.HELD_OUT, index, size) for index in range(TIMED_CLIPS)]
-    quiet = replace(measuring, on_clips=lambda _: None)
+def run_stages(setup: Setup, course: Course, jobs: int, on_clips: Callable[[int], None]) -> list[Part]:
+    """The parts of all stages in order, several processes at a time."""
+    if jobs == 1:
+        alone = replace(course, measuring=replace(course.measuring, on_clips=on_clips))
+        return [alone.run(stage) for stage in course.stages()]
+    with multiprocessing.Manager() as manager:
+        counted = manager.Queue()
+        with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
+            pending = [pool.submit(run_stage, setup, stage, counted) for stage in course.stages()]
+            while not all(future.done() for future in pending):
+                with contextlib.suppress(queue.Empty):
+                    on_clips(counted.get(timeout=0.5))
+            return [future.result() for future in pending]
+
+
+def run_stage(setup: Setup, stage: Stage, counted: queue.Queue[int]) -> Part:
+    """One stage, in a process of its own."""
+    torch.set_num_threads(1)
+    return setup.course(counted.put)[1].run(stage)
+
+
+def expected_minutes(course: Course, clips: list[tuple[int, int]]) -> float:
+    """Minutes of one process for (steps, clips), from the time that a few clips take."""
+    scenes, networks = course.scenes(SceneKind.HELD_OUT, 0, TIMED_CLIPS), course.measuring.networks
     took = {}
     for steps in (FEW, MANY):
         begun = time.perf_counter()
-        generate(quiet.networks, scenes, Blockout.OBJECTS, sampling(steps), 0, quiet.on_clips)
+        generate(networks, scenes, Blockout.OBJECTS, sampling(steps), 0)
         took[steps] = (time.perf_counter() - begun) / TIMED_CLIPS
     a_step = (took[MANY] - took[FEW]) / (MANY - FEW)
     return sum(count * (took[FEW] + max(a_step, 0.0) * (steps - FEW) + OVERHEAD_S) for steps, count in clips) / 60.0
@@ -153,6 +190,7 @@ def print_tables(results: Results, console: Console) -> None:
     for row in WAY_ROWS:
         ways.add_row(row, *(_cell(results, row, column) for column in WAY_COLUMNS))
     console.print(ways)
+    console.print(f"{results.figures['judged_clips']:.0f} clips of every blockout and number of steps, in all seeds")
     listed = {f"{c}{r}" if c.endswith("_") else f"{r}{c}" for c in WAY_COLUMNS for r in WAY_ROWS}
     rest = Table("figure", "measured", title="the rest")
     for name, value in results.figures.items():
@@ -172,7 +210,7 @@ def _interval(accuracy: Accuracy | None) -> str:
     if accuracy is None:
         return ""
     low, high = accuracy.interval
-    return f"{low:.2f}-{high:.2f} ({accuracy.count})"
+    return f"{low:.2f}-{high:.2f}"
 
 
 def main() -> int:
@@ -182,6 +220,7 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=3, help="seeds (default 3)")
     parser.add_argument("--weights", type=Path, default=default_weights(), help="folder of weights to measure")
     parser.add_argument("--judge", type=Path, default=default_weights() / JUDGE_FILE, help="weights of the judge")
+    parser.add_argument("--jobs", type=int, default=2, help="processes, one thread each (default 2)")
     parser.add_argument("--quick", action="store_true", help="a few clips of everything: does it run?")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its aim")
@@ -190,12 +229,12 @@ def main() -> int:
     console = Console(stderr=True)
     counts = QUICK if arguments.quick else Counts(arguments.clips, arguments.seeds)
     prompts = QUICK_PROMPTS if arguments.quick else PROMPTS
-    results = run(arguments.weights, arguments.judge, counts, prompts, console)
+    results = run(Setup(arguments.weights, arguments.judge, counts), prompts, arguments.jobs, console)
     if arguments.json:
         intervals = {name: found.interval for name, found in results.accuracies.items()}
         print(json.dumps({**results.figures, "intervals_95": intervals}))
     else:
-        print_tables(results, Console())
+        print_tables(results, Console(width=TABLE_WIDTH))
     return check("model", results.figures) if arguments.check else 0
 
 

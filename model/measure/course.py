@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -32,6 +32,7 @@ FEW, MANY = 4, 20
 """The steps that issue 3 compares."""
 
 TRAINING_SEED = 0
+REAL = "real"
 SHOWN_BLOCKOUTS = (Blockout.OBJECTS, Blockout.NONE, Blockout.LAYOUT)
 
 
@@ -52,8 +53,8 @@ class Counts:
     clips: int
     seeds: int
     coded: int = 200
-    pairs: int = 216
-    paths: int = 72
+    pairs: int = 120
+    paths: int = 48
     mean_of: int = 200
     noised: int = 64
     sheets: int = 8
@@ -87,6 +88,25 @@ class Results:
         self.accuracies |= {f"{prefix}{name}{suffix}": value for name, value in accuracies.items()}
 
 
+@dataclass(frozen=True)
+class Stage:
+    """A part of the course that may be run in a process of its own: SEED `index`, PAIRS, PATHS, or NETWORKS."""
+
+    name: str
+    index: int = 0
+
+
+SEED, NETWORKS = "seed", "networks"
+
+
+@dataclass(eq=False)
+class Part:
+    """What one stage found: clips by way (or `real`, `pairs`, `paths`), and figures that are complete."""
+
+    gathered: dict[str, Gathered] = field(default_factory=dict)
+    figures: Figures = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Course:
     """What is measured, with what.
@@ -106,46 +126,62 @@ class Course:
     on_sheet: Callable[[list[Scene], dict[str, list[MadeClip]]], None]
 
     def generated_clips(self) -> list[tuple[int, int]]:
-        """(steps, clips) of all that `run` generates, to foretell how long it takes."""
+        """(steps, clips) of all that is generated, to foretell how long it takes."""
         counts, policy = self.counts, self.policy
         ways = policy.ways()
         each = [(way.steps, counts.clips * counts.seeds) for way in ways]
         shown = [(way.steps, counts.sheets) for way in _shown_ways() if way not in ways]
         return [*each, (policy.full_steps, counts.pairs + counts.paths), *shown]
 
-    def run(self) -> Results:
-        """All figures of generated clips, and of the networks by themselves."""
-        results = Results()
-        real, gathered, held_back = self._seeds()
-        self._add_ways(results, real, gathered)
-        self._add_steps(results, real, gathered)
-        for kind, count in ((SceneKind.PAIRS, self.counts.pairs), (SceneKind.PATHS, self.counts.paths)):
-            found = self._default_way(kind, count)
-            results.add(*way_figures(found), prefix=f"{kind}_")
-        results.figures |= self._networks(held_back)
-        default = gathered[Way(self.policy.blockout, self.policy.full_steps)]
-        results.figures |= self._mean_clip(held_back, default.errors[: len(held_back)])
+    def stages(self) -> list[Stage]:
+        """Every stage, the longest first."""
+        seeds = [Stage(SEED, index) for index in range(self.counts.seeds)]
+        return [*seeds, Stage(SceneKind.PAIRS), Stage(SceneKind.PATHS), Stage(NETWORKS)]
+
+    def run(self, stage: Stage) -> Part:
+        """What one stage finds; the same in any process."""
+        if stage.name == SEED:
+            return self._seed(stage.index)
+        if stage.name == NETWORKS:
+            scenes = self.scenes(SceneKind.HELD_OUT, 0, min(self.counts.noised, self.counts.clips))
+            return Part(figures={**self._networks(scenes), **self._mean_clip(scenes)})
+        kind = SceneKind(stage.name)
+        count = self.counts.pairs if kind is SceneKind.PAIRS else self.counts.paths
+        found, default = Gathered(), Way(self.policy.blockout, self.policy.full_steps)
+        self.measuring.measure(default, self.scenes(kind, 0, count), _noise_seed(self.counts.seeds), found)
+        return Part({str(kind): found})
+
+    def combine(self, parts: Sequence[Part]) -> Results:
+        """All figures out of the parts of all stages, in the order of `stages`."""
+        results, gathered = Results(), Gathered.joined([part.gathered for part in parts])
+        real, ways = gathered[REAL], {way: gathered[str(way)] for way in self.policy.ways()}
+        self._add_ways(results, real, ways)
+        self._add_steps(results, real, ways)
+        for kind in (SceneKind.PAIRS, SceneKind.PATHS):
+            results.add(*way_figures(gathered[str(kind)]), prefix=f"{kind}_")
+        for part in parts:
+            results.figures |= part.figures
+        errors = ways[Way(self.policy.blockout, self.policy.full_steps)].errors[: self.counts.noised]
+        results.figures["flip_over_mean_clip"] = float(np.mean(errors)) / results.figures["flip_mean_clip"]
         return results
 
     def scenes(self, kind: SceneKind, first: int, count: int) -> list[Scene]:
         """Scenes of a kind, in the size of the networks."""
         return [make_scene(kind, index, self.size) for index in range(first, first + count)]
 
-    def _seeds(self) -> tuple[Gathered, dict[Way, Gathered], list[Scene]]:
-        """Real clips and every way over all seeds, and the first scenes for what is measured once."""
-        real, gathered = Gathered(), {way: Gathered() for way in self.policy.ways()}
-        first_scenes: list[Scene] = []
-        for seed in range(self.counts.seeds):
-            scenes = self.scenes(SceneKind.HELD_OUT, seed * self.counts.clips, self.counts.clips)
-            self.measuring.add(scenes, real_clips(scenes), real)
-            shown: dict[str, list[MadeClip]] = {}
-            for way, found in gathered.items():
-                made = self.measuring.measure(way, scenes, _noise_seed(seed), found)
-                shown[str(way)] = made[: self.counts.sheets]
-            if seed == 0:
-                self._show(scenes[: self.counts.sheets], shown)
-                first_scenes = scenes[: self.counts.noised]
-        return real, gathered, first_scenes
+    def _seed(self, seed: int) -> Part:
+        """Real clips and every way on the scenes of a seed; the first seed's are shown too."""
+        scenes = self.scenes(SceneKind.HELD_OUT, seed * self.counts.clips, self.counts.clips)
+        real = Gathered()
+        self.measuring.add(scenes, real_clips(scenes), real)
+        part, shown = Part({REAL: real}), {}
+        for way in self.policy.ways():
+            found = part.gathered[str(way)] = Gathered()
+            made = self.measuring.measure(way, scenes, _noise_seed(seed), found)
+            shown[str(way)] = made[: self.counts.sheets]
+        if seed == 0:
+            self._show(scenes[: self.counts.sheets], shown)
+        return part
 
     def _show(self, scenes: list[Scene], shown: dict[str, list[MadeClip]]) -> None:
         """The ways on a few scenes, with one and two steps beside them; by blockout, then by steps."""
@@ -193,12 +229,6 @@ class Course:
     def _steps(self) -> set[int]:
         return {FEW, MANY, self.policy.draft_steps, self.policy.full_steps}
 
-    def _default_way(self, kind: SceneKind, count: int) -> Gathered:
-        found = Gathered()
-        way = Way(self.policy.blockout, self.policy.full_steps)
-        self.measuring.measure(way, self.scenes(kind, 0, count), _noise_seed(self.counts.seeds), found)
-        return found
-
     @torch.inference_mode()
     def _networks(self, scenes: list[Scene]) -> Figures:
         """Reconstruction by the autoencoder, and the velocity loss beside that of an untrained transformer."""
@@ -216,12 +246,11 @@ class Course:
             "velocity_loss_over_untrained": ours / theirs,
         }
 
-    def _mean_clip(self, scenes: list[Scene], errors: list[float]) -> Figures:
-        """FLIP of the mean of training clips on the scenes whose generated clips have these errors."""
+    def _mean_clip(self, scenes: list[Scene]) -> Figures:
+        """FLIP of the mean of training clips against the real clips of these scenes."""
         frames, _ = mean_clip(_training_clips(self.counts.mean_of, self.size))
         error = self.measuring.picture_error
-        of_mean = float(np.mean([picture_error(error, scene.frames, frames) for scene in scenes]))
-        return {"flip_mean_clip": of_mean, "flip_over_mean_clip": float(np.mean(errors)) / of_mean}
+        return {"flip_mean_clip": float(np.mean([picture_error(error, scene.frames, frames) for scene in scenes]))}
 
 
 def _shown_ways() -> list[Way]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -36,17 +37,29 @@ class Gathered:
     Attributes:
         verdicts: of the judge and of geometry.
         errors: picture error against the real clip of the same scene.
-        features: of the fixed random network, one tensor (n, F) a seed.
+        features: of the fixed random network, one array (n, F) a seed.
     """
 
     verdicts: list[Verdict] = field(default_factory=list)
     errors: list[float] = field(default_factory=list)
-    features: list[Tensor] = field(default_factory=list)
+    features: list[np.ndarray] = field(default_factory=list)
+
+    @staticmethod
+    def joined(parts: Sequence[Mapping[str, Gathered]]) -> dict[str, Gathered]:
+        """Parts that were gathered apart, by name and in their order."""
+        whole: dict[str, Gathered] = {}
+        for part in parts:
+            for name, found in part.items():
+                into = whole.setdefault(name, Gathered())
+                into.verdicts += found.verdicts
+                into.errors += found.errors
+                into.features += found.features
+        return whole
 
     @property
     def all_features(self) -> Tensor:
         """Features of every clip, (N, F)."""
-        return torch.cat(self.features)
+        return torch.from_numpy(np.concatenate(self.features))
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +91,7 @@ class Measuring:
         into.verdicts += judge_clips(self.judge, scenes, clips)
         pairs = zip(scenes, clips, strict=True)
         into.errors += [picture_error(self.picture_error, scene.frames, clip.frames) for scene, clip in pairs]
-        into.features.append(random_features([clip.frames for clip in clips]))
+        into.features.append(random_features([clip.frames for clip in clips]).numpy())
 
 
 def real_clips(scenes: Sequence[Scene]) -> list[MadeClip]:
