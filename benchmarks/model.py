@@ -8,10 +8,11 @@ exact cameras of its scene and, by way, a blockout: `objects` (the true room's b
 default (`model.revision.DEFAULT_CONTROL`); the table has them all. Full segments take FULL_STEPS, drafts DRAFT_STEPS.
 
 What a clip shows is said by a judge (`model/measure/judge.py`, trained by `narthex train judge` on renders of every
-pair of words), whose own figures on the real clips are in the column `real`. Props count where the real clip shows
-them. The object's region is the judge's too; IoU and single blobs are of objects that move. Accuracies have Wilson's
-95 % interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random
-network, at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
+pair of words), whose own figures on the real clips are in the column `real`, and on the same clips through the
+autoencoder in `decoded`. Props count where the real clip shows them. The object's region is the judge's too; IoU and
+single blobs are of objects that move. Ceiling and size have no aim: the judge itself is unsure of them. Accuracies have
+Wilson's 95 % interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed
+random network, at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
 out/benchmarks/model.
 """
 
@@ -70,7 +71,7 @@ OVERHEAD_S = 0.16
 """Rendering, judging and comparing of one clip, besides its generation, on a busy core."""
 
 TABLE_WIDTH = 140
-WAY_COLUMNS = ("", "_objects", "_layout", "_none", "_real", "pairs_", "paths_")
+WAY_COLUMNS = ("", "_objects", "_layout", "_none", "_real", "_decoded", "pairs_", "paths_")
 WAY_ROWS = (
     *(f"{slot}_right" for slot in ("light", "wall", "floor", "color", "prop", "shape", "ceiling", "size")),
     *("single_blob", "object_iou", "warp_error", "warp_over_frozen", "room_depth_error", "flip"),

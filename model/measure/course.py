@@ -25,14 +25,16 @@ from model.measure.likeness import mean_clip, picture_error
 from model.measure.reconstruction import reconstruction_figures
 from model.measure.scenes import ClipSize, Scene, SceneKind, make_scene
 from model.measure.velocity import velocity_loss
-from model.measure.ways import Gathered, Measuring, Way, real_clips
+from model.measure.ways import Gathered, Measuring, Way, decoded_clips, real_clips
 from model.rgbd import pack_rgbd
 
 FEW, MANY = 4, 20
 """The steps that issue 3 compares."""
 
 TRAINING_SEED = 0
-REAL = "real"
+REAL, DECODED = "real", "decoded"
+"""Real clips judged as if they were generated, and the same through the autoencoder: what generation could reach."""
+
 SHOWN_BLOCKOUTS = (Blockout.OBJECTS, Blockout.NONE, Blockout.LAYOUT)
 
 
@@ -155,6 +157,7 @@ class Course:
         """All figures out of the parts of all stages, in the order of `stages`."""
         results, gathered = Results(), Gathered.joined([part.gathered for part in parts])
         real, ways = gathered[REAL], {way: gathered[str(way)] for way in self.policy.ways()}
+        results.add(*way_figures(gathered[DECODED]), suffix=f"_{DECODED}")
         self._add_ways(results, real, ways)
         self._add_steps(results, real, ways)
         for kind in (SceneKind.PAIRS, SceneKind.PATHS):
@@ -172,9 +175,9 @@ class Course:
     def _seed(self, seed: int) -> Part:
         """Real clips and every way on the scenes of a seed; the first seed's are shown too."""
         scenes = self.scenes(SceneKind.HELD_OUT, seed * self.counts.clips, self.counts.clips)
-        real = Gathered()
-        self.measuring.add(scenes, real_clips(scenes), real)
-        part, shown = Part({REAL: real}), {}
+        part, shown = Part({REAL: Gathered(), DECODED: Gathered()}), {}
+        self.measuring.add(scenes, real_clips(scenes), part.gathered[REAL])
+        self.measuring.add(scenes, decoded_clips(self.measuring.networks[0], scenes), part.gathered[DECODED])
         for way in self.policy.ways():
             found = part.gathered[str(way)] = Gathered()
             made = self.measuring.measure(way, scenes, _noise_seed(seed), found)
@@ -196,7 +199,7 @@ class Course:
     def _add_ways(self, results: Results, real: Gathered, gathered: dict[Way, Gathered]) -> None:
         full = self.policy.full_steps
         figures, accuracies = way_figures(real)
-        results.add(figures, accuracies, suffix="_real")
+        results.add(figures, accuracies, suffix=f"_{REAL}")
         results.figures["judge_lowest_on_real"] = lowest_right(figures)
         results.figures["judged_clips"] = float(len(real.verdicts))
         for way, found in gathered.items():

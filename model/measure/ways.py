@@ -16,6 +16,7 @@ from model.measure.judge import Judge
 from model.measure.likeness import PictureError, picture_error
 from model.measure.scenes import Scene
 from model.measure.verdicts import Verdict, judge_clips
+from model.rgbd import pack_rgbd, unpack_rgbd
 from model.vae import Vae
 
 
@@ -97,3 +98,10 @@ class Measuring:
 def real_clips(scenes: Sequence[Scene]) -> list[MadeClip]:
     """The real clips of scenes, to be measured as if they were generated: the best that any way could reach."""
     return [MadeClip(scene.frames, scene.depth) for scene in scenes]
+
+
+@torch.inference_mode()
+def decoded_clips(vae: Vae, scenes: Sequence[Scene]) -> list[MadeClip]:
+    """The real clips through the autoencoder: the best that a perfect transformer could reach."""
+    packed = (pack_rgbd(scene.frames, scene.depth)[None] for scene in scenes)
+    return [MadeClip(*unpack_rgbd(vae.decode(vae.encode(one))[0])) for one in packed]

@@ -66,6 +66,7 @@ def test_every_figure_with_an_aim_is_there(ran: tuple[Results, list[Shown], int,
 def test_accuracies_come_with_their_counts(ran: tuple[Results, list[Shown], int, int]) -> None:
     found = ran[0].accuracies
     assert found["wall_right_none"].count == found["wall_right_real"].count == 4
+    assert found["wall_right_decoded"].count == 4
     assert found["pairs_wall_right"].count == found["paths_wall_right"].count == 1
 
 
