@@ -44,6 +44,7 @@ from model.revision import (
     DRAFT_STEPS,
     FULL_STEPS,
     GUIDANCE,
+    GUIDANCE_INTERVAL,
     MAP_STEPS,
     VAE_FILE,
     default_weights,
@@ -63,7 +64,7 @@ Figures = dict[str, float]
 
 def sampling(steps: int) -> Sampling:
     """How `model.generate` samples with so many steps."""
-    return Sampling(steps, GUIDANCE, SIGMA_SHIFT, mapped=steps <= MAP_STEPS)
+    return Sampling(steps, GUIDANCE, SIGMA_SHIFT, GUIDANCE_INTERVAL, mapped=steps <= MAP_STEPS)
 
 
 def trained_adapter(out: Path, weights: Path, minutes: float) -> Path:
