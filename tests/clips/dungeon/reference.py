@@ -7,9 +7,9 @@ differences, and it shades each of the 2x2 rays of a pixel with light that is no
 from __future__ import annotations
 
 import numpy as np
-from clips.dungeon.motion import object_poses
 
 from clips.cameras import Cameras
+from clips.dungeon.motion import object_poses
 from clips.dungeon.packing import PackedRoom, movers, pack
 from clips.dungeon.scene import RoomSpec
 from clips.dungeon.textures import LEVELS, PERIOD_M, SIZE_PX, linear_to_srgb
