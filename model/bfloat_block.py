@@ -1,6 +1,6 @@
 """The steps of a transformer block as training takes them in bfloat16: each one autograd node, compiled by Numba.
 
-`model/dit.py` has the same steps in plain PyTorch; test_rough_products_agree_with_exact_ones holds them together.
+`model/dit_block.py` has the same steps in plain PyTorch; test_rough_products_agree_with_exact_ones holds them together.
 Tokens are float32 (B, t, s, D), what modulates them is float32 (B, t, 1, D), what goes into products is bfloat16.
 """
 
@@ -42,7 +42,7 @@ def linear(inputs: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def attend(asked: Tensor, slots: tuple[Tensor, Tensor], scale: Tensor, turns: Tensor) -> Tensor:
-    """Answers of video tokens and of slot tokens, (B, N, 2, H, d); arguments as in `model.dit.attend`."""
+    """Answers of video tokens and of slot tokens, (B, N, 2, H, d); arguments as in `model.dit_block.Steps.attend`."""
     mixed: Tensor = _Attend.apply(asked, *slots, scale, turns)  # type: ignore[no-untyped-call]
     return mixed
 

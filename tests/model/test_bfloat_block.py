@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from model import bfloat_block
-from model.dit import PLAIN, Condition, Dit, DitConfig
+from model.dit import Condition, Dit, DitConfig
+from model.dit_block import PLAIN
 
 SLOTS = (("light", ("torch", "moon")), ("color", ("red", "green", "blue")))
 CONFIG = DitConfig(latent_channels=4, latent_size=(3, 4, 6), width=64, depth=3, heads=2, patch=2, slots=SLOTS)

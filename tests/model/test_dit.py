@@ -3,7 +3,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from model.dit import UNKNOWN, Condition, Dit, DitConfig, _rotary_turns, _turned, slot_indices
+from model.dit import UNKNOWN, Condition, Dit, DitConfig, _rotary_turns, slot_indices
+from model.dit_block import turned
 from model.errors import InvalidSpec
 
 SLOTS = (("light", ("torch", "moon")), ("color", ("red", "green", "blue")))
@@ -124,7 +125,7 @@ def test_rotary_products_depend_on_offsets_alone() -> None:
     turns = _rotary_turns(config)
     random = torch.Generator().manual_seed(1)
     query, key = torch.randn(32, generator=random), torch.randn(32, generator=random)
-    queries, keys = _turned(query.expand(60, 32), turns), _turned(key.expand(60, 32), turns)
+    queries, keys = turned(query.expand(60, 32), turns), turned(key.expand(60, 32), turns)
     products = (queries @ keys.T).reshape(3, 4, 5, 3, 4, 5)
     assert torch.allclose(products[0, 0, 0, 1, 2, 3], products[1, 1, 1, 2, 3, 4], atol=1e-4)
     assert not torch.isclose(products[0, 0, 0, 1, 2, 3], products[0, 0, 0, 1, 2, 2], atol=1e-4)
