@@ -47,7 +47,7 @@ class _BfloatProduct(torch.autograd.Function):
         return product.view(*inputs.shape[:-1], len(weight))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         rows, factors = ctx.saved_tensors
         flat = gradient.reshape(-1, gradient.shape[-1])
         rough = flat.bfloat16()

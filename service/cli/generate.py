@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -81,14 +82,11 @@ def generate(
     """
     import torch
 
-    from clips.errors import ClipError
-    from model.errors import ModelError
     from model.generate import Generator
-    from service.errors import ServiceError
 
     torch.set_num_threads(threads)
     console = Console(stderr=True, quiet=as_json)
-    try:
+    with _one_line_errors():
         out.mkdir(parents=True, exist_ok=True)
         generator = Generator.load(weights)
         put_on_loras(generator, lora or [])
@@ -97,10 +95,21 @@ def generate(
         given = first_frame_of(first_frame)
         specs = [order.spec(generator, first_seed + k, steered, given) for k in range(seeds)]
         report = _make_all(generator, specs, out, console, with_sheet=sheet)
+    _tell(report, console, as_json=as_json)
+
+
+@contextmanager
+def _one_line_errors() -> Iterator[None]:
+    """What a person can mend is said in one line, with exit status 1."""
+    from clips.errors import ClipError
+    from model.errors import ModelError
+    from service.errors import ServiceError
+
+    try:
+        yield
     except (ModelError, ClipError, ServiceError, OSError) as error:
         typer.echo(f"narthex generate: {error}", err=True)
         raise typer.Exit(1) from error
-    _tell(report, console, as_json=as_json)
 
 
 @dataclass(frozen=True)

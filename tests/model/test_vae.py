@@ -5,7 +5,7 @@ from model.errors import InvalidSpec
 from model.pca import whitened_pca
 from model.vae import Vae, VaeConfig
 
-CONFIG = VaeConfig(latent_channels=6, width=16, encoder_blocks=2, decoder_blocks=3, patch_px=8, group_frames=4)
+CONFIG = VaeConfig(6, width=16, encoder_blocks=2, decoder_blocks=3, patch_px=8, group_frames=4, detail_width=8)
 
 
 def _clips(count: int = 6, frames: int = 9) -> torch.Tensor:
