@@ -23,12 +23,14 @@ from torch.nn import functional
 
 import model.dit
 import model.linear
+from model.checkpoint import load_dit
+from model.control import CONTROL_CHANNELS, CONTROL_OBJECTS
 from model.dit import Condition, Dit
-from model.train.dit import dit_config
+from model.rays import RAY_CHANNELS
+from model.revision import DIT_FILE, default_weights
 from model.train.vae import CROP_FRAMES, VAE_CONFIG
 from model.vae import Vae
 
-LATENT_SIZE = (5, 8, 12)
 Shape = tuple[int, int, int]
 
 
@@ -54,11 +56,13 @@ def measure(batch: int, steps: int) -> dict[str, float]:
 
 
 def _dit_step(batch: int) -> tuple[Callable[[], None], list[Shape]]:
-    dit = Dit(dit_config(VAE_CONFIG.latent_channels, LATENT_SIZE)).train()
-    latents, rays = torch.randn(batch, VAE_CONFIG.latent_channels, *LATENT_SIZE), torch.randn(batch, 12, *LATENT_SIZE)
-    slots = torch.ones(batch, len(dit.config.slots), dtype=torch.int64)
+    config = load_dit(default_weights() / DIT_FILE).config
+    dit, size = Dit(config).train(), config.latent_size
+    latents, rays = torch.randn(batch, config.latent_channels, *size), torch.randn(batch, RAY_CHANNELS, *size)
+    slots = torch.ones(batch, len(config.slots), dtype=torch.int64)
     plain = Condition.plain(slots, rays)
-    condition = Condition(slots, rays, torch.randn(batch, 64, *LATENT_SIZE), torch.full((batch,), 2), plain.starts)
+    control, kinds = torch.randn(batch, CONTROL_CHANNELS, *size), torch.full((batch,), CONTROL_OBJECTS)
+    condition = Condition(slots, rays, control, kinds, plain.starts)
     sigmas = torch.rand(batch)
     return _step_of(dit, lambda: (dit(latents, sigmas, condition) - latents).square().mean())
 
@@ -80,10 +84,10 @@ def _step_of(network: nn.Module, loss: Callable[[], torch.Tensor]) -> tuple[Call
     shapes: list[Shape] = []
 
     def note(layer: nn.Module, inputs: tuple[torch.Tensor, ...], _output: torch.Tensor) -> None:
-        weight = layer.weight
-        shapes.append((inputs[0].numel() // inputs[0].shape[-1], weight.shape[1], weight.shape[0]))
+        if isinstance(layer, nn.Linear):
+            shapes.append((inputs[0].numel() // layer.in_features, layer.in_features, layer.out_features))
 
-    hooks = [layer.register_forward_hook(note) for layer in network.modules() if isinstance(layer, nn.Linear)]
+    hooks = [layer.register_forward_hook(note) for layer in network.modules()]
     step()
     for hook in hooks:
         hook.remove()
