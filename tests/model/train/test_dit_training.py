@@ -1,3 +1,4 @@
+import copy
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +7,7 @@ import pytest
 import torch
 
 from model.checkpoint import load_checkpoint, load_dit
-from model.control import CONTROL_OBJECTS
+from model.control import CONTROL_NONE, CONTROL_OBJECTS, CONTROL_ROOM
 from model.dit import UNKNOWN, Condition, Dit, DitConfig
 from model.errors import ModelError
 from model.train.data import slot_table
@@ -134,3 +135,26 @@ def test_channels_weigh_by_what_they_change_in_the_picture(small_vae: Vae, small
     weights = picture_weights(small_vae, latents)
     assert weights.mean() == pytest.approx(1.0)
     assert weights.min() > 0.0
+    uneven = copy.deepcopy(small_vae)
+    uneven.unwhiten[:, 0] = 0.0
+    uneven.unwhiten[:, 1] *= 4.0
+    changed = picture_weights(uneven, latents)
+    assert changed[0] == 0.0
+    # The root of the change in squared error grows about as the nudge does: fourfold, beside the other channels.
+    assert 3.0 < float(changed[1] / changed[2] / (weights[1] / weights[2])) < 5.0
+
+
+def test_windows_are_drawn_with_the_shares_of_the_recipe(small_store: LatentStore) -> None:
+    task = DitTask(Dit(CONFIG), Dit(CONFIG), small_store, small_store, POLICY, torch.ones(6))
+    random = torch.Generator().manual_seed(0)
+    drawn = [task.draw(random, 9).condition for _ in range(100)]
+    kinds = torch.cat([told.control_kind for told in drawn])
+    for kind, share in ((CONTROL_OBJECTS, 0.45), (CONTROL_ROOM, 0.3), (CONTROL_NONE, 0.25)):
+        assert float((kinds == kind).float().mean()) == pytest.approx(share, abs=0.05)
+    assert float(torch.cat([told.starts for told in drawn]).float().mean()) == pytest.approx(0.6, abs=0.05)
+    slots = torch.cat([told.slots for told in drawn])
+    always = (torch.from_numpy(small_store.slots[:]) != UNKNOWN).all(0)
+    silent = (slots == UNKNOWN).all(1).float().mean()
+    assert always.sum() > 3
+    assert float(silent) == pytest.approx(0.1, abs=0.03)
+    assert float((slots[:, always] == UNKNOWN).float().mean()) == pytest.approx(0.1 + 0.9 * 0.1, abs=0.03)
