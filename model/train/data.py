@@ -75,6 +75,10 @@ class ClipStore:
         self.slots = self._array("slots", (recipe.clips, len(SLOTS)), "i8")
         self.done = self._array("done", (recipe.clips,), "?")
 
+    def origin(self) -> dict[str, str | int]:
+        """Where the clips are from, for the header of weights trained on them."""
+        return {"renderer": "clips.dungeon", "first_seed": self.recipe.first_seed}
+
     def ensure(self, index: int) -> None:
         """Render clip `index` unless it is there."""
         if not self.done[index]:

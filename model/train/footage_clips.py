@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +29,7 @@ class FolderClips:
 
     Attributes:
         names: of the usable clips, in order; clip k is names[k].
+        captures: by clip name, the capture that it was cut from (`narthex data import`), or its own name.
         skipped: clips that cannot be used, and why.
         size: frames, height and width of every clip.
 
@@ -43,7 +46,9 @@ class FolderClips:
         if info.width is None or info.height is None:
             raise ModelError(f"{folder}: its clips may differ in size; fit them with `narthex data import` first")
         self.size = (frames, info.height, info.width)
-        names, skipped = [], []
+        names: list[str] = []
+        skipped: list[SkippedClip] = []
+        self.captures: dict[str, str] = {}
         for name, result in self.folder.read_all():
             if isinstance(result, SkippedClip):
                 skipped.append(result)
@@ -51,10 +56,13 @@ class FolderClips:
                 skipped.append(SkippedClip(name, f"clip {name}: has {len(result.clip)} frames, {frames} are needed"))
             else:
                 names.append(name)
+                self.captures[name] = str(result.source.get("capture") or name)
         self.names, self.skipped = tuple(names), tuple(skipped)
+        self._key: str | None = None
+        if not names and not skipped:
+            raise ModelError(f"{folder}: has no clip; every clip is a folder in it (docs/clip-folders.md)")
         if not names:
-            first = f"; the first: {skipped[0].problem}" if skipped else ""
-            raise ModelError(f"{folder}: none of its {len(skipped)} clips can be used{first}")
+            raise ModelError(f"{folder}: none of its {len(skipped)} clips can be used; the first: {skipped[0].problem}")
 
     def __len__(self) -> int:
         return len(self.names)
@@ -64,15 +72,78 @@ class FolderClips:
         footage = self.folder.read(self.names[index]).at(np.arange(self.size[0]))
         return footage if footage.slots is not None else replace(footage, slots=caption_slots(footage))
 
+    def only(self, names: Iterable[str]) -> FolderClips:
+        """The source of these of its clips alone."""
+        part = copy.copy(self)
+        part.names, part._key = tuple(names), None
+        return part
+
     def key(self) -> str:
-        """The clips' names and a digest of every byte of their files."""
+        """The clips' names and a digest of every byte of their files, as they are when it is first asked for."""
+        if self._key is None:
+            self._key = f"clip folder, {len(self)} clips of {self.size[0]} frames, {self._digest()}"
+        return self._key
+
+    def _digest(self) -> str:
         digest = hashlib.sha256(self.folder.info.text().encode())
         for name in self.names:
             root = self.folder.folder / name
             for path in sorted(root.rglob("*")):
                 if path.is_file():
                     digest.update(str(path.relative_to(root.parent)).encode() + path.read_bytes())
-        return f"clip folder, {len(self)} clips of {self.size[0]} frames, {digest.hexdigest()[:16]}"
+        return digest.hexdigest()[:16]
+
+
+def check_grid(source: FolderClips, side_px: int, group_frames: int, fewest_frames: int) -> None:
+    """Refuse clips that the networks cannot take.
+
+    Their sides must be multiples of `side_px`; their frames 1 + a multiple of `group_frames`, at least `fewest_frames`.
+
+    Raises:
+        ModelError: says what they are, what they must be, and the command that makes them so.
+    """
+    folder, (frames, height, width) = source.folder.folder, source.size
+    if width % side_px or height % side_px:
+        fitting = f"{max(width // side_px, 1) * side_px}x{max(height // side_px, 1) * side_px}"
+        raise ModelError(
+            f"{folder}: its clips are {width}x{height}, the networks take multiples of {side_px} pixels; fit them with "
+            f"`narthex data import {folder} DEST --size {fitting}`"
+        )
+    if frames < fewest_frames or (frames - 1) % group_frames:
+        wanted = f"{fewest_frames}, {fewest_frames + group_frames}, {fewest_frames + 2 * group_frames}, ..."
+        raise ModelError(f"clips of {frames} frames: the networks take {wanted} frames")
+
+
+def split_held_out(source: FolderClips, count: int | None = None) -> tuple[FolderClips, FolderClips]:
+    """(Training clips, held-out clips) of a source: `count` held out, or a tenth, at least one.
+
+    A hash of their captures' names orders the clips, so a folder is always split in the same way, whatever it is called
+    and whatever else it is given later changes little. Clips of one capture stay on one side, for they show the same
+    place: fewer than `count` may be held out. A folder of one capture alone is split within it.
+
+    Raises:
+        ModelError: there are not enough clips to hold out `count` and to train on others.
+    """
+    total = len(source)
+    wanted = max(1, total // 10) if count is None else count
+    if not 1 <= wanted < total:
+        raise ModelError(
+            f"{source.folder.folder}: {total} usable clips, and {wanted} of them held out leave none to train on; add "
+            f"clips, hold out fewer, or name a folder of clips to validate on"
+        )
+    several = len({source.captures[name] for name in source.names}) > 1
+    groups: dict[str, list[str]] = {}
+    for name in source.names:
+        groups.setdefault(source.captures[name] if several else name, []).append(name)
+    ordered = sorted(groups, key=lambda group: hashlib.sha256(group.encode()).digest())
+    held: list[str] = []
+    for group in ordered:
+        if len(held) + len(groups[group]) <= wanted:
+            held += groups[group]
+    if not held:
+        held = groups[min(ordered, key=lambda group: len(groups[group]))]
+    chosen = set(held)
+    return source.only(name for name in source.names if name not in chosen), source.only(sorted(chosen))
 
 
 def caption_slots(footage: Footage) -> dict[str, str]:
@@ -95,6 +166,10 @@ class FootageStore(ClipStore):
         self.source = source
         frames, height, width = source.size
         super().__init__(folder, ClipRecipe(len(source), 0, False, frames, width, height, source.folder.info.fps))
+
+    def origin(self) -> dict[str, str | int]:
+        """The clips' key, for the header of weights trained on them."""
+        return {"footage": self.source.key()}
 
     def ensure(self, index: int) -> None:
         """Read clip `index` unless it is there."""

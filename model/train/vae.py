@@ -74,8 +74,9 @@ class VaeTask:
         return rgbd, 1.0 + (OBJECT_WEIGHT - 1.0) * of_object + NEAR_WEIGHT * near
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """PSNR and depth error on 16 held-out clips."""
-        figures = reconstruction_figures(_as_vae(network), real_clips(self.held_out, 16))
+        """PSNR and depth error on the first 16 held-out clips."""
+        count = min(16, self.held_out.recipe.clips)
+        figures = reconstruction_figures(_as_vae(network), real_clips(self.held_out, count))
         return {f"val_{name}": value for name, value in figures.items()}
 
     def look(self, network: nn.Module, folder: Path, step: int) -> None:
@@ -83,7 +84,7 @@ class VaeTask:
         vae = _as_vae(network)
         rows = []
         with torch.no_grad():
-            for index in range(4):
+            for index in range(min(4, self.held_out.recipe.clips)):
                 rgbd = self.held_out.rgbd(index)[None]
                 rows += [unpack_rgbd(rgbd[0]), unpack_rgbd(vae.decode(vae.encode(rgbd))[0])]
         save_sheet(rows, folder / f"look-{step:06d}.png")
@@ -122,9 +123,8 @@ def train_vae(
         measure_whitening(best, train, min(256, use_clips))
     figures = reconstruction_figures(best, real_clips(held_out, held_out.recipe.clips))
     recipe = {
-        "renderer": "clips.dungeon",
+        **train.origin(),
         "clips": use_clips,
-        "first_seed": train.recipe.first_seed,
         "steps": training.step,
         "trained_s": round(training.trained_s),
         "batch": BATCH,

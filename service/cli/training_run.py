@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -53,14 +54,17 @@ def progress_bar(name: str, *, quiet: bool) -> Iterator[Report]:
         yield lambda share, note: progress.update(task, completed=share, note=note)
 
 
-def finish_training(out: Path, figures: dict[str, float], as_json: bool) -> None:
-    """Draw the loss curve beside the log and print the figures, as one JSON object where asked."""
+def finish_training(
+    out: Path, figures: dict[str, float], as_json: bool, facts: Mapping[str, Any] = MappingProxyType({})
+) -> None:
+    """Draw the loss curve beside the log and print the figures, as one JSON object (with `facts`) where asked."""
     from model.train.pictures import save_curve
 
     if (out / "log.jsonl").exists():
         save_curve(out / "log.jsonl", out / "curve.png")
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **{name: round(value, 5) for name, value in figures.items()}}))
+        rounded = {name: round(value, 5) for name, value in figures.items()}
+        typer.echo(json.dumps({"out": str(out), **facts, **rounded}, ensure_ascii=False))
         return
     for name, value in figures.items():
         typer.echo(f"{name:>20}  {value:.4f}")

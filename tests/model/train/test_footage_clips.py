@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from clips.camera_path import CameraPath
 from clips.clip import Clip
 from clips.dungeon.attributes import SLOTS
 from clips.footage.clip_folder import ClipFolder
+from clips.footage.dataset_file import our_dataset
 from clips.footage.fitting import Fit
 from clips.footage.footage import Footage
 from clips.footage.importing import captures_in, import_captures
@@ -23,7 +25,7 @@ from model.dit import Dit, DitConfig
 from model.errors import ModelError
 from model.rgbd import pack_rgbd
 from model.train.dit import WINDOW, DitPolicy, DitTask
-from model.train.footage_clips import FolderClips, FootageStore
+from model.train.footage_clips import FolderClips, FootageStore, check_grid, split_held_out
 from model.train.latents import LatentCoder, LatentStore
 from model.train.loop import Training, TrainingPlan
 from model.train.vae import train_vae
@@ -148,3 +150,58 @@ def test_a_transformer_trains_on_imported_footage(imported: Path, tmp_path: Path
     assert [line["step"] for line in lines] == [1, 2, 3] and all(line["loss"] > 0 for line in lines)
     moved = [not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)]
     assert any(moved)
+
+
+def numbered(folder: Path, clips: dict[str, str | None]) -> FolderClips:
+    """A source of short clips by name, each with the capture that it was cut from."""
+    made = ClipFolder.create(folder, our_dataset("numbered", WIDTH, HEIGHT, 8.0))
+    short = corridor(0).clip
+    rows = slice(0, 2 * HEIGHT, 2)
+    cameras = CameraPath(distance_m=0.8).cameras(FRAMES, WIDTH, HEIGHT)
+    clip = Clip(short.frames[:, rows, ::2].copy(), short.depth[:, rows, ::2].copy(), cameras, short.times)
+    one = Footage(clip).at(np.arange(1))
+    for name, capture in clips.items():
+        made.write(name, one if capture is None else replace(one, source={"capture": capture}))
+    return FolderClips(folder, 1)
+
+
+def test_a_tenth_is_held_out_by_name_and_no_clip_is_on_both_sides(tmp_path: Path) -> None:
+    source = numbered(tmp_path / "a", {f"clip-{index:02d}": None for index in range(25)})
+    train, held_out = split_held_out(source)
+    assert (len(train), len(held_out)) == (23, 2)
+    assert sorted((*train.names, *held_out.names)) == list(source.names)
+    (tmp_path / "a").rename(tmp_path / "b")
+    again = split_held_out(FolderClips(tmp_path / "b", 1))
+    assert [part.names for part in again] == [train.names, held_out.names]
+    assert train.key() != held_out.key() != source.key()
+    assert [len(part) for part in split_held_out(source, 20)] == [5, 20]
+    assert held_out.names[0] in split_held_out(source, 20)[1].names, "more held out keeps those that were"
+
+
+def test_clips_of_one_capture_stay_on_one_side(tmp_path: Path) -> None:
+    clips = {f"{capture}-{part:02d}": capture for capture in ("hall", "yard", "crypt") for part in range(4)}
+    train, held_out = split_held_out(numbered(tmp_path / "a", clips), 4)
+    assert len(held_out) == 4 and len({clips[name] for name in held_out.names}) == 1
+    assert not {clips[name] for name in held_out.names} & {clips[name] for name in train.names}
+    fewest, least = split_held_out(FolderClips(tmp_path / "a", 1), 1)
+    assert (len(fewest), len(least)) == (8, 4), "a capture is never cut, even where it is more than was asked for"
+    alone = {f"hall-{part:02d}": "hall" for part in range(6)}
+    assert [len(part) for part in split_held_out(numbered(tmp_path / "b", alone))] == [5, 1]
+
+
+@pytest.mark.parametrize("count", [2, 3, 0])
+def test_holding_out_everything_is_refused(tmp_path: Path, count: int) -> None:
+    source = numbered(tmp_path / "a", {"a": None, "b": None})
+    with pytest.raises(ModelError, match=f"2 usable clips, and {count} of them held out leave none to train on"):
+        split_held_out(source, count)
+    with pytest.raises(ModelError, match="1 usable clips"):
+        split_held_out(source.only(["a"]))
+
+
+def test_grids_that_the_networks_cannot_take_are_refused(tmp_path: Path) -> None:
+    source = numbered(tmp_path / "a", {"a": None})
+    check_grid(source, 16, 4, 1)
+    with pytest.raises(ModelError, match=r"clips are 48x32, the networks take multiples of 20 pixels.*--size 40x20`"):
+        check_grid(source, 20, 4, 1)
+    with pytest.raises(ModelError, match=r"clips of 1 frames: the networks take 5, 9, 13, \.\.\. frames"):
+        check_grid(source, 16, 4, 5)
