@@ -93,7 +93,7 @@ def test_damaged_and_foreign_files_are_refused_by_name(judge: Judge, tmp_path: P
     with pytest.raises(UnreadableCheckpoint, match="finite"):
         load_judge(path)
     path.write_bytes(whole.replace(b'\\"hidden\\": 12', b'\\"hidden\\": 13'))
-    with pytest.raises(UnreadableCheckpoint, match="make no judge"):
+    with pytest.raises(UnreadableCheckpoint, match="configuration"):
         load_judge(path)
 
 
