@@ -18,9 +18,9 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.checkpoint import HEADER_KEY, SCHEMA_VERSION, load_checkpoint, write_atomically
+from model.checkpoint import HEADER_KEY, SCHEMA_VERSION, load_checkpoint, network_of, write_atomically
 from model.dit import SlotTable
-from model.errors import InvalidSpec, UnreadableCheckpoint
+from model.errors import InvalidSpec
 from model.linear import Linear
 
 JUDGE_FILE = "judge.safetensors"
@@ -191,15 +191,12 @@ def load_judge(path: Path) -> Judge:
     Raises:
         UnreadableCheckpoint: missing, cut short, of another version or kind, with NaN, or not this architecture.
     """
-    checkpoint = load_checkpoint(path, "judge")
-    try:
-        fields = dict(checkpoint.config)
-        slots = tuple((str(name), tuple(values)) for name, values in fields.pop("slots"))
-        judge = Judge(JudgeConfig(slots=slots, **fields))
-        judge.load_state_dict(checkpoint.tensors)
-    except (TypeError, KeyError, ValueError, RuntimeError, InvalidSpec) as error:
-        raise UnreadableCheckpoint(f"{path}: configuration and weights make no judge ({error})") from error
-    return judge.eval().requires_grad_(False)
+    return network_of(load_checkpoint(path, "judge"), path, lambda config: Judge(_config(config)))
+
+
+def _config(fields: dict[str, Any]) -> JudgeConfig:
+    slots = tuple((str(name), tuple(values)) for name, values in fields["slots"])
+    return JudgeConfig(**{**fields, "slots": slots})
 
 
 def _over_frames(features: Float[Tensor, "N D"], batch: int) -> Float[Tensor, "B D2"]:
