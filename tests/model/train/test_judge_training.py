@@ -4,6 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from clips.dungeon.attributes import Motion, Prop, Shape
 from clips.dungeon.scene import held_out_pairs
@@ -112,7 +113,7 @@ def test_training_learns_and_a_broken_run_equals_an_unbroken_one(
 
     def train(folder: str, steps: int, resume: bool = False) -> dict[str, float]:
         plan = TrainingPlan(
-            tmp_path / folder, steps=steps, peak_rate=2e-3, warmup_steps=2, decay_share=0.0, log_every=1, look_every=100
+            tmp_path / folder, steps=steps, peak_rate=2e-3, warmup_steps=2, decay_share=0.0, log_every=1, look_every=4
         )
         return train_judge(plan, (examples, examples), RECIPE, resume, SMALL)
 
@@ -126,5 +127,10 @@ def test_training_learns_and_a_broken_run_equals_an_unbroken_one(
     assert lines[-1]["loss"] < lines[0]["loss"]
     again = [json.loads(line) for line in (tmp_path / "broken" / "log.jsonl").read_text().splitlines()]
     assert [line["loss"] for line in again] == pytest.approx([line["loss"] for line in lines])
+    assert {f"val_{slot}" for slot in JUDGED_SLOTS} <= set(lines[-1])
+    assert 0.0 <= lines[-1]["val_mask_iou"] <= 1.0
+    with Image.open(tmp_path / "whole" / "look-000004.png") as sheet:
+        assert sheet.width > 5 * 96
+        assert sheet.height > 2 * len(examples) * 64
     trained = load_judge(tmp_path / "whole" / JUDGE_FILE)
     assert set(judge_figures(trained, examples)) == {*JUDGED_SLOTS, "mask_iou"}

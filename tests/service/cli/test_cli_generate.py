@@ -23,6 +23,7 @@ from model.lora_file import save_lora
 from model.revision import weights_revision
 from model.vae import Vae, VaeConfig
 from service.cli.generate import generate
+from service.cli.generate_options import _file_and_weight
 
 APP = typer.Typer()
 APP.command()(generate)
@@ -258,3 +259,16 @@ def test_damaged_weights_are_refused_by_name(weights: Path, tmp_path: Path, dama
     assert code == 1
     assert "dit.safetensors" in stderr
     assert {"truncated": "cut short", "version": "version 9", "nan": "must be finite"}[damage] in stderr
+
+
+@pytest.mark.parametrize(
+    ("written", "file", "weight"),
+    [
+        ("moss.safetensors", "moss.safetensors", 1.0),
+        ("moss.safetensors:0.5", "moss.safetensors", 0.5),
+        ("styles:old/moss.safetensors", "styles:old/moss.safetensors", 1.0),
+        (":0.5", ":0.5", 1.0),
+    ],
+)
+def test_an_adapter_is_a_file_and_perhaps_a_weight(written: str, file: str, weight: float) -> None:
+    assert _file_and_weight(written) == (Path(file), weight)

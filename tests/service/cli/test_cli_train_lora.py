@@ -83,7 +83,7 @@ def test_without_json_the_skipped_clip_is_said(weights: Path, clips: Path, tmp_p
     [
         (["--clips", "nowhere"], "narthex: nowhere: no such folder"),
         (["--steps", "1", "--out", "{out}", "--clips", "{few}"], "an adapter needs 20 or more; --few"),
-        (["--weights", "nowhere"], "nowhere/vae.safetensors: missing"),
+        (["--weights", "nowhere"], "nowhere/vae.safetensors: no such file"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(
