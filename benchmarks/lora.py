@@ -1,6 +1,7 @@
 """The worked example of an adapter: a palette and a texture that the base never saw, learned from 60 clips.
 
     python -m benchmarks.lora [--json] [--check] [--lora FILE] [--minutes 10] [--scenes 216] [--out DIR]
+        [--clips 60] [--rank 8] [--layer PATTERN ...] [--steps N]
 
 Without --lora the clips are rendered and restyled (`benchmarks.style.restyle`), and `narthex train lora` learns from
 them on one thread; both go on where a run before stopped. Then one clip is generated for each of many held-out
@@ -67,13 +68,20 @@ def sampling(steps: int) -> Sampling:
     return Sampling(steps, GUIDANCE, SIGMA_SHIFT, GUIDANCE_INTERVAL, mapped=steps <= MAP_STEPS)
 
 
-def trained_adapter(out: Path, weights: Path, minutes: float) -> Path:
-    """The file of an adapter that `narthex train lora` learns from the example's clips, both made in `out`."""
-    write_folder(out / "clips")
-    command = [sys.executable, "-m", "service.cli.app", "train", "lora", "--clips", str(out / "clips")]
-    command += ["--weights", str(weights), "--out", str(out / "teal-hatch"), "--minutes", str(minutes), "--resume"]
-    subprocess.run(command, check=True, stdout=sys.stderr)
-    return out / "teal-hatch" / "teal-hatch.safetensors"
+def training_command(arguments: argparse.Namespace) -> list[str]:
+    """The `narthex train lora` that learns from the example's clips, with what the arguments say of the recipe."""
+    command = [sys.executable, "-m", "service.cli.app", "train", "lora", "--clips", str(arguments.out / "clips")]
+    command += ["--weights", str(arguments.weights), "--out", str(arguments.out / "teal-hatch"), "--resume"]
+    ends = ["--minutes", str(arguments.minutes)] if arguments.steps is None else ["--steps", str(arguments.steps)]
+    rank = [] if arguments.rank is None else ["--rank", str(arguments.rank)]
+    return [*command, *ends, *rank, *(word for pattern in arguments.layer for word in ("--layer", pattern))]
+
+
+def trained_adapter(arguments: argparse.Namespace) -> Path:
+    """The file of an adapter of the example's clips, both made in the folder of --out."""
+    write_folder(arguments.out / "clips", arguments.clips)
+    subprocess.run(training_command(arguments), check=True, stdout=sys.stderr)
+    return Path(arguments.out / "teal-hatch" / "teal-hatch.safetensors")
 
 
 def style_figures(name: str, clips: list[np.ndarray], reference: list[np.ndarray]) -> Figures:
@@ -164,28 +172,37 @@ def floor_figures(folder: Path, reference: list[np.ndarray]) -> Figures:
     )
 
 
-def main() -> int:
-    """Print the figures; with --check, 1 where one misses its aim."""
+def parsed(words: list[str] | None = None) -> argparse.Namespace:
+    """The arguments; `words` instead of the command line's where given."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lora", type=Path, help="an adapter of the example's style; default: train one")
     parser.add_argument("--weights", type=Path, default=default_weights(), help="folder of the base's weights")
     parser.add_argument("--judge", type=Path, default=default_weights() / JUDGE_FILE, help="weights of the judge")
     parser.add_argument("--out", type=Path, default=OUT, help=f"clips, training and sheet (default {OUT})")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training (default 10)")
+    parser.add_argument("--steps", type=int, help="of training, instead of minutes")
+    parser.add_argument("--clips", type=int, default=CLIPS, help=f"to train on (default {CLIPS}; 20 to 200)")
+    parser.add_argument("--rank", type=int, help="of the adapter (default: that of narthex train lora)")
+    parser.add_argument("--layer", action="append", default=[], help="pattern of layers to change, may be repeated")
     parser.add_argument("--scenes", type=int, default=SCENES, help=f"held-out scenes (default {SCENES})")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument("--check", action="store_true", help="exit 1 where a figure misses its aim")
-    arguments = parser.parse_args()
+    return parser.parse_args(words)
+
+
+def main() -> int:
+    """Print the figures; with --check, 1 where one misses its aim."""
+    arguments = parsed()
     torch.set_num_threads(1)
     console = Console(stderr=True)
-    path = arguments.lora or trained_adapter(arguments.out, arguments.weights, arguments.minutes)
+    path = arguments.lora or trained_adapter(arguments)
     lora = load_lora(path)
     networks = load_vae(arguments.weights / VAE_FILE), load_dit(arguments.weights / DIT_FILE)
     console.print(f"{arguments.scenes} scenes")
     scenes = list(make_scenes(SceneKind.HELD_OUT, FIRST_SCENE, arguments.scenes, ClipSize()))
     revision = weights_revision(arguments.weights)
     figures, clips = measure(networks, load_judge(arguments.judge), lora, revision, scenes, console.print)
-    write_folder(arguments.out / "clips", CLIPS)
+    write_folder(arguments.out / "clips", arguments.clips)
     figures |= floor_figures(arguments.out / "clips", [clip.frames for clip in clips["restyled"]])
     figures |= {"adapter_kb": path.stat().st_size / 1e3, "trained_minutes": float(lora.recipe["trained_s"]) / 60.0}
     rows = [clips[name][k] for k in range(min(SHEET_SCENES, len(scenes))) for name in ("restyled", "base", "adapter")]

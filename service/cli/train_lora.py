@@ -26,6 +26,10 @@ def train_lora_command(
     steps: Steps = None,
     rank: Annotated[int, typer.Option(help="Rank of the change of every layer.", min=1, max=256)] = 8,
     alpha: Annotated[float | None, typer.Option(help="Scale of the changes; default: twice the rank.")] = None,
+    layer: Annotated[
+        list[str] | None,
+        typer.Option(help="Name pattern of layers to change, may be repeated; default: blocks.*.", metavar="PATTERN"),
+    ] = None,
     prior_rows: Annotated[
         int, typer.Option(help="Rows of plain rooms in a batch of 8, which hold the geometry.", min=0, max=7)
     ] = 2,
@@ -44,16 +48,18 @@ def train_lora_command(
         narthex train lora --clips my-clips --out runs/my-style
 
         narthex train lora --clips my-clips --out runs/my-style --minutes 20 --rank 16 --resume --json
+
+        narthex train lora --clips my-clips --out runs/mine --layer "blocks.*" --layer embed_latents --layer final
     """
     from dataclasses import replace
 
-    from model.lora import LoraConfig
+    from model.lora import TARGETS, LoraConfig
     from model.train.lora import LoraPolicy, adapter_path, train_lora
 
     minutes = DEFAULT_MINUTES if minutes is None and steps is None else minutes
     plan = training_plan(out, minutes, steps, peak_rate=2e-3, decay_share=0.5, threads=threads)
     plan = replace(plan, average_decay=0.99, warmup_steps=20, save_every=50, look_every=200)
-    config = LoraConfig(rank, 2.0 * rank if alpha is None else alpha)
+    config = LoraConfig(rank, 2.0 * rank if alpha is None else alpha, tuple(layer or TARGETS))
     data, style = _data(clips, out, weights, few=few, quiet=as_json)
     policy = LoraPolicy(style_rows=8 - prior_rows, prior_rows=prior_rows)
     with progress_bar("lora", quiet=as_json) as report:

@@ -1,10 +1,12 @@
 import math
+from pathlib import Path
 
 import pytest
 
 from benchmarks.aims import read_aims
-from benchmarks.lora import attribute_figures
+from benchmarks.lora import attribute_figures, parsed, sampling, training_command
 from model.measure.verdicts import Verdict
+from model.revision import DRAFT_STEPS, FULL_STEPS, MAP_STEPS
 
 
 def _verdicts(**right: tuple[int, int]) -> list[Verdict]:
@@ -60,3 +62,28 @@ def test_an_adapter_that_gains_is_not_said_to_lose() -> None:
 def test_every_aim_is_a_figure_that_the_benchmark_prints() -> None:
     names = {aim.figure.partition(".")[2] for aim in read_aims("lora")}
     assert names == {"style_over_base", "lost_points_worst", "unload_exact"}
+
+
+def _options(command: list[str]) -> list[str]:
+    """The options of a training command from its first own one on."""
+    return command[command.index("lora") + 1 :]
+
+
+def test_the_training_is_a_command_that_anyone_can_type(tmp_path: Path) -> None:
+    plain = training_command(parsed(["--out", str(tmp_path), "--weights", "base"]))
+    assert plain[1:5] == ["-m", "service.cli.app", "train", "lora"]
+    wanted = ["--clips", f"{tmp_path}/clips", "--weights", "base", "--out", f"{tmp_path}/teal-hatch", "--resume"]
+    assert _options(plain) == [*wanted, "--minutes", "10.0"]
+
+
+def test_the_recipe_can_be_changed_from_the_command_line(tmp_path: Path) -> None:
+    words = ["--out", str(tmp_path), "--steps", "800", "--rank", "16", "--layer", "blocks.*", "--layer", "final"]
+    options = _options(training_command(parsed(words)))
+    assert options[-8:] == ["--steps", "800", "--rank", "16", "--layer", "blocks.*", "--layer", "final"]
+    assert "--minutes" not in options
+
+
+def test_clips_are_sampled_as_generation_samples_them() -> None:
+    full, draft = sampling(FULL_STEPS), sampling(DRAFT_STEPS)
+    assert (full.steps, draft.steps) == (FULL_STEPS, DRAFT_STEPS)
+    assert draft.mapped == (DRAFT_STEPS <= MAP_STEPS) and full.mapped == (FULL_STEPS <= MAP_STEPS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,7 +153,7 @@ def test_a_transformer_trains_on_imported_footage(imported: Path, tmp_path: Path
     assert any(moved)
 
 
-def numbered(folder: Path, clips: dict[str, str | None]) -> FolderClips:
+def numbered(folder: Path, clips: Mapping[str, str | None]) -> FolderClips:
     """A source of short clips by name, each with the capture that it was cut from."""
     made = ClipFolder.create(folder, our_dataset("numbered", WIDTH, HEIGHT, 8.0))
     short = corridor(0).clip

@@ -58,7 +58,8 @@ def small_networks(monkeypatch: pytest.MonkeyPatch) -> None:
 def run(*arguments: str) -> dict[str, Any]:
     result = CliRunner().invoke(train_app, [*arguments, "--json"])
     assert result.exit_code == 0, result.output + repr(result.exception)
-    return json.loads(result.stdout)
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -12,11 +12,13 @@ from clips.footage.dataset_file import our_dataset
 from clips.footage.footage import Footage
 from model.checkpoint import load_dit, save_checkpoint
 from model.dit import Dit, DitConfig
+from model.generate import Generator
 from model.lora import WornLoras
 from model.lora_file import load_lora
 from model.revision import weights_revision
 from model.vae import Vae, VaeConfig
 from service.cli.app import main
+from service.cli.generate_options import put_on_loras
 from service.cli.train import train_app
 
 
@@ -31,6 +33,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     dit = DitConfig(4, (3, 2, 3), width=32, depth=1, heads=2, patch=1, slots=slots)
     save_checkpoint(Dit(dit), {}, folder / "dit.safetensors")
     return folder
+
+
+def _bytes(generator: Generator) -> list[bytes]:
+    return [tensor.numpy(force=True).tobytes() for tensor in generator.dit.state_dict().values()]
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +84,29 @@ def test_without_json_the_skipped_clip_is_said(weights: Path, clips: Path, tmp_p
     assert "val_loss" in result.stdout
 
 
+def test_layers_are_chosen_by_pattern(weights: Path, clips: Path, tmp_path: Path) -> None:
+    common = ["--clips", str(clips), "--weights", str(weights), "--out", str(tmp_path / "out"), "--steps", "1"]
+    report = _run(*common, "--rank", "2", "--alpha", "3", "--layer", "final", "--layer", "embed_latents")
+    lora = load_lora(Path(str(report["adapter"])))
+    assert set(lora.factors) == {"final", "embed_latents"}
+    assert (lora.config.targets, lora.config.alpha) == (("final", "embed_latents"), 3.0)
+
+
+def test_two_adapters_are_worn_at_once_and_taken_off_to_the_byte(weights: Path, clips: Path, tmp_path: Path) -> None:
+    # Of networks that nothing has trained, the last layer alone has a gradient.
+    common = ["--clips", str(clips), "--weights", str(weights), "--layer", "final", "--steps", "2", "--prior-rows", "0"]
+    files = [Path(str(_run(*common, "--out", str(tmp_path / name))["adapter"])) for name in ("ink", "chalk")]
+    generator = Generator.load(weights)
+    plain, before = generator.revision, _bytes(generator)
+    put_on_loras(generator, [f"{files[0]}:0.8", f"{files[1]}:-0.5"])
+    assert generator.loras.weights == {"ink": 0.8, "chalk": -0.5}
+    assert generator.revision != plain and _bytes(generator) != before
+    generator.loras.take_off("ink")
+    assert generator.loras.weights == {"chalk": -0.5}
+    generator.loras.take_off("chalk")
+    assert generator.revision == plain and _bytes(generator) == before
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -90,8 +119,11 @@ def test_what_cannot_be_trained_is_said_in_one_line(
     weights: Path, tmp_path: Path, change: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     few = ClipFolder.create(tmp_path / "few", our_dataset("few", 24, 16, 8.0))
-    few.write("clip", Footage(render_sample(5, frames=9, width=24, height=16).clip))
-    given = [text.format(out=tmp_path / "out", few=few.folder) for text in change]
+    two = ClipFolder.create(tmp_path / "two", our_dataset("two", 24, 16, 8.0))
+    clip = Footage(render_sample(5, frames=9, width=24, height=16).clip)
+    for folder, name in ((few, "clip"), (two, "first"), (two, "second")):
+        folder.write(name, clip)
+    given = [text.format(out=tmp_path / "out", few=few.folder, two=two.folder) for text in change]
     arguments = ["--clips", str(few.folder), "--weights", str(weights), "--out", str(tmp_path / "out"), "--steps", "1"]
     with pytest.raises(SystemExit) as exited:
         main(["train", "lora", *arguments, *given])
