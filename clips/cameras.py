@@ -13,6 +13,11 @@ from clips.errors import InvalidCameras
 Matrices4 = Float64[np.ndarray, "T 4 4"]
 Matrices3 = Float64[np.ndarray, "T 3 3"]
 
+MAX_ENTRY = 1e7
+"""Metres or pixels: what is larger is a mistake, and rounds away in float32."""
+
+MIN_FOCAL_PX = 1e-3
+
 
 @dataclass(frozen=True, eq=False)
 class Cameras:
@@ -24,7 +29,8 @@ class Cameras:
         width, height: of every frame, in pixels.
 
     Raises:
-        InvalidCameras: a matrix is not finite, a rotation is not rigid, or the counts disagree.
+        InvalidCameras: a matrix is not finite or beyond MAX_ENTRY, a rotation is not rigid, a focal length is not
+            positive, a last row is not that of its kind of matrix, or the counts disagree; names the frames.
     """
 
     viewmats: Matrices4
@@ -113,11 +119,21 @@ def _check(viewmats: np.ndarray, Ks: np.ndarray, width: int, height: int) -> Non
         bad = np.flatnonzero(~np.isfinite(matrices).all(axis=(1, 2)))
         if len(bad):
             raise InvalidCameras(f"{name} must be finite; frames {bad[:8].tolist()} are not")
+        bad = np.flatnonzero((np.abs(matrices) > MAX_ENTRY).any(axis=(1, 2)))
+        if len(bad):
+            raise InvalidCameras(f"{name} must be within +-{MAX_ENTRY:g}; frames {bad[:8].tolist()} are not")
+        last = np.eye(matrices.shape[1])[-1]
+        bad = np.flatnonzero((np.abs(matrices[:, -1] - last) > 1e-6).any(axis=1))
+        if len(bad):
+            expected = last.astype(int).tolist()
+            raise InvalidCameras(f"{name} must have the last row {expected}; frames {bad[:8].tolist()} have not")
     rotations = viewmats[:, :3, :3]
     off = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
     flipped = np.linalg.det(rotations) < 0
     bad = np.flatnonzero((off > 1e-3) | flipped)
     if len(bad):
         raise InvalidCameras(f"viewmats must be rigid (rotation and translation); frames {bad[:8].tolist()} are not")
-    if not (Ks[:, 0, 0] > 0).all() or not (Ks[:, 1, 1] > 0).all():
-        raise InvalidCameras("focal lengths must be positive")
+    bad = np.flatnonzero((Ks[:, [0, 1], [0, 1]] < MIN_FOCAL_PX).any(axis=1))
+    if len(bad):
+        focal_px = Ks[bad[0], [0, 1], [0, 1]].tolist()
+        raise InvalidCameras(f"focal lengths must be positive, in pixels; frames {bad[:8].tolist()} have {focal_px}")

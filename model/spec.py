@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,7 @@ class SegmentSpec:
     first_frame: FirstFrame | None = None
 
     def __post_init__(self) -> None:
+        _check_kinds(self)
         if not self.prompt.strip() or len(self.prompt) > MAX_PROMPT_CHARACTERS:
             raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS} characters, got {len(self.prompt)}")
         try:
@@ -130,5 +132,17 @@ class SegmentSpec:
                 control=Control.from_json(fields.get("control", {"kind": "none"})),
                 first_frame=None if first_frame is None else FirstFrame.from_json(first_frame),
             )
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidSpec(f"not a segment spec: {error!r}") from error
+
+
+def _check_kinds(spec: SegmentSpec) -> None:
+    """Raises InvalidSpec for a prompt that is no text, and for a seed or steps that are no whole numbers."""
+    if not isinstance(spec.prompt, str):
+        raise InvalidSpec(f"prompt must be text, got {type(spec.prompt).__name__}")
+    for name in ("seed", "steps"):
+        value: object = getattr(spec, name)
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise InvalidSpec(f"{name} must be a whole number, got {str(value)[:40]!r} ({type(value).__name__})")
+        # NumPy's integers would be no JSON.
+        object.__setattr__(spec, name, int(value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from model.checkpoint import write_atomically
-from model.errors import ModelError, TrainingDiverged
+from model.errors import ModelError, TrainingDiverged, UnreadableCheckpoint
 
 STATE_FILE = "state.pt"
 LOG_FILE = "log.jsonl"
@@ -128,6 +129,9 @@ class Training:
         elif (plan.out / STATE_FILE).exists():
             raise ModelError(f"{plan.out} already holds a training; resume it or choose another folder")
         _drop_log_after(plan.out / LOG_FILE, self.step)
+        for left in plan.out.glob(f".{STATE_FILE}.*.tmp"):
+            # A run that was killed while it saved left it: as large as the state itself.
+            left.unlink(missing_ok=True)
 
     def run(self, on_progress: OnProgress | None = None) -> None:
         """Train to the plan's end.
@@ -201,17 +205,54 @@ class Training:
         write_atomically(self.plan.out / STATE_FILE, buffer.getvalue())
 
     def _load(self) -> None:
-        state = torch.load(self.plan.out / STATE_FILE, weights_only=True)
-        if state.get("version") != STATE_VERSION:
-            raise ModelError(f"{self.plan.out}: training state version {state.get('version')}, want {STATE_VERSION}")
-        self.task.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.step, self.trained_s = int(state["step"]), float(state["trained_s"])
+        path = self.plan.out / STATE_FILE
+        state = _read_state(path)
+        try:
+            self.task.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            self.step, self.trained_s = int(state["step"]), float(state["trained_s"])
+        except (RuntimeError, ValueError, KeyError, TypeError, AttributeError) as error:
+            said = next(iter(str(error).splitlines()), "")[:200]
+            what = f"state of another training or architecture ({said})"
+            raise UnreadableCheckpoint(
+                f"{path}: {what}; resume with the same options, or train in a new folder"
+            ) from error
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """What `Training._save` wrote. Raises UnreadableCheckpoint."""
+    remedy = "move it away to train from the start, or train in a new folder"
+    try:
+        state = torch.load(path, weights_only=True)
+    except (OSError, RuntimeError, ValueError, KeyError, EOFError, pickle.UnpicklingError) as error:
+        said = next(iter(str(error).splitlines()), type(error).__name__)[:200]
+        raise UnreadableCheckpoint(f"{path}: cut short or no training state ({said}); {remedy}") from error
+    version = state.get("version") if isinstance(state, dict) else None
+    if version != STATE_VERSION:
+        raise UnreadableCheckpoint(f"{path}: training state version {version}, expected {STATE_VERSION}; {remedy}")
+    held: dict[str, Any] = state
+    for part in ("network", "average"):
+        tensors = held.get(part)
+        bad = [name for name, value in dict(tensors or {}).items() if not torch.isfinite(value).all()]
+        if bad:
+            raise UnreadableCheckpoint(f"{path}: {part}: values must be finite; {', '.join(bad[:5])} are not; {remedy}")
+    return held
 
 
 def _drop_log_after(path: Path, step: int) -> None:
-    """Forget log lines of steps that a killed run made after its last saved state: they are made again."""
+    """Forget log lines of steps that a killed run made after its last saved state: they are made again.
+
+    A line that breaks off is one of them: the run was killed as it wrote.
+    """
     if path.exists():
-        lines = [line for line in path.read_text().splitlines() if line and json.loads(line)["step"] <= step]
+        lines = [line for line in path.read_text(errors="replace").splitlines() if _step_of(line) <= step]
         write_atomically(path, "".join(line + "\n" for line in lines).encode())
+
+
+def _step_of(line: str) -> float:
+    """The step of a log line; infinity for one that is no line of ours."""
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf

@@ -56,7 +56,7 @@ def generate(
     sheet: Annotated[bool, typer.Option("--sheet", help="Also write sheet.png: frames, depth, control depth.")] = False,
     steps: Annotated[int | None, typer.Option(help="Denoising steps; default: those of a full segment.", min=1)] = None,
     guidance: Annotated[float | None, typer.Option(help="Guidance scale; 1 is none.", min=0.0, max=20.0)] = None,
-    frames: Annotated[int | None, typer.Option(help="Frames: 17 or 33; default: 17.", min=1)] = None,
+    frames: Annotated[int | None, typer.Option(help="Frames: 17 or 33; default: 17.", min=1, max=1000)] = None,
     camera: Annotated[PathKind, typer.Option(help="How the camera moves.")] = PathKind.WALK_IN,
     control: ControlOption = ControlChoice.AUTO,
     graybox: GrayboxOption = None,
@@ -64,7 +64,7 @@ def generate(
     first_frame: FirstFrameOption = None,
     lora: LoraOption = None,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights; default: those that Narthex ships.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 2,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1, max=1024)] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Generate RGB-D clips of a prompt: OUT/seed-K.clip.npz, seed-K.mp4 and seed-K.json for every seed.

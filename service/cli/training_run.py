@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 Out = Annotated[Path, typer.Option(help="Folder for state, log, pictures and weights, e.g. runs/vae-1.")]
 Minutes = Annotated[float | None, typer.Option(help="Minutes of training in all; or give --steps.")]
 Steps = Annotated[int | None, typer.Option(help="Steps of training in all; or give --minutes.")]
-Threads = Annotated[int, typer.Option(help="CPU threads.", min=1)]
+Threads = Annotated[int, typer.Option(help="CPU threads.", min=1, max=1024)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the state in --out, if there is one.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object with the final figures.")]
 
