@@ -122,17 +122,18 @@ def _check(viewmats: np.ndarray, Ks: np.ndarray, width: int, height: int) -> Non
         bad = np.flatnonzero((np.abs(matrices) > MAX_ENTRY).any(axis=(1, 2)))
         if len(bad):
             raise InvalidCameras(f"{name} must be within +-{MAX_ENTRY:g}; frames {bad[:8].tolist()} are not")
-        last = np.eye(matrices.shape[1])[-1]
-        bad = np.flatnonzero((np.abs(matrices[:, -1] - last) > 1e-6).any(axis=1))
-        if len(bad):
-            expected = last.astype(int).tolist()
-            raise InvalidCameras(f"{name} must have the last row {expected}; frames {bad[:8].tolist()} have not")
     rotations = viewmats[:, :3, :3]
     off = np.abs(rotations @ rotations.transpose(0, 2, 1) - np.eye(3)).max(axis=(1, 2))
     flipped = np.linalg.det(rotations) < 0
     bad = np.flatnonzero((off > 1e-3) | flipped)
     if len(bad):
         raise InvalidCameras(f"viewmats must be rigid (rotation and translation); frames {bad[:8].tolist()} are not")
+    for name, matrices in (("viewmats", viewmats), ("Ks", Ks)):
+        last = np.eye(matrices.shape[1])[-1]
+        bad = np.flatnonzero((np.abs(matrices[:, -1] - last) > 1e-6).any(axis=1))
+        if len(bad):
+            expected = last.astype(int).tolist()
+            raise InvalidCameras(f"{name} must have the last row {expected}; frames {bad[:8].tolist()} have not")
     bad = np.flatnonzero((Ks[:, [0, 1], [0, 1]] < MIN_FOCAL_PX).any(axis=1))
     if len(bad):
         focal_px = Ks[bad[0], [0, 1], [0, 1]].tolist()
