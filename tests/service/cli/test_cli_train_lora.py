@@ -1,5 +1,6 @@
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -53,10 +54,11 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder.folder
 
 
-def _run(*arguments: str) -> dict[str, object]:
+def _run(*arguments: str) -> dict[str, Any]:
     result = CliRunner().invoke(train_app, ["lora", *arguments, "--json"])
     assert result.exit_code == 0, result.output + repr(result.exception)
-    return json.loads(result.stdout)
+    report: dict[str, Any] = json.loads(result.stdout)
+    return report
 
 
 def test_an_adapter_is_trained_resumed_and_fits_its_base(weights: Path, clips: Path, tmp_path: Path) -> None:
@@ -87,7 +89,7 @@ def test_without_json_the_skipped_clip_is_said(weights: Path, clips: Path, tmp_p
 def test_layers_are_chosen_by_pattern(weights: Path, clips: Path, tmp_path: Path) -> None:
     common = ["--clips", str(clips), "--weights", str(weights), "--out", str(tmp_path / "out"), "--steps", "1"]
     report = _run(*common, "--rank", "2", "--alpha", "3", "--layer", "final", "--layer", "embed_latents")
-    lora = load_lora(Path(str(report["adapter"])))
+    lora = load_lora(Path(report["adapter"]))
     assert set(lora.factors) == {"final", "embed_latents"}
     assert (lora.config.targets, lora.config.alpha) == (("final", "embed_latents"), 3.0)
 
@@ -95,7 +97,7 @@ def test_layers_are_chosen_by_pattern(weights: Path, clips: Path, tmp_path: Path
 def test_two_adapters_are_worn_at_once_and_taken_off_to_the_byte(weights: Path, clips: Path, tmp_path: Path) -> None:
     # Of networks that nothing has trained, the last layer alone has a gradient.
     common = ["--clips", str(clips), "--weights", str(weights), "--layer", "final", "--steps", "2", "--prior-rows", "0"]
-    files = [Path(str(_run(*common, "--out", str(tmp_path / name))["adapter"])) for name in ("ink", "chalk")]
+    files = [Path(_run(*common, "--out", str(tmp_path / name))["adapter"]) for name in ("ink", "chalk")]
     generator = Generator.load(weights)
     plain, before = generator.revision, _bytes(generator)
     put_on_loras(generator, [f"{files[0]}:0.8", f"{files[1]}:-0.5"])
@@ -105,6 +107,12 @@ def test_two_adapters_are_worn_at_once_and_taken_off_to_the_byte(weights: Path, 
     assert generator.loras.weights == {"chalk": -0.5}
     generator.loras.take_off("chalk")
     assert generator.revision == plain and _bytes(generator) == before
+    worn = ["--lora", f"{files[0]}:0.8", "--lora", str(files[1])]
+    with pytest.raises(SystemExit) as exited:
+        main(["generate", "--prompt", "an orb", "--weights", str(weights), "--out", str(tmp_path / "both"), *worn])
+    assert exited.value.code == 0
+    facts = json.loads((tmp_path / "both" / "seed-0.json").read_text())
+    assert facts["loras"] == {"ink": 0.8, "chalk": 1.0}
 
 
 @pytest.mark.parametrize(
@@ -113,6 +121,9 @@ def test_two_adapters_are_worn_at_once_and_taken_off_to_the_byte(weights: Path, 
         (["--clips", "nowhere"], "narthex: nowhere: no such folder"),
         (["--steps", "1", "--out", "{out}", "--clips", "{few}"], "an adapter needs 20 or more; --few"),
         (["--weights", "nowhere"], "nowhere/vae.safetensors: no such file"),
+        (["--few", "--clips", "{two}", "--layer", "nothing.*"], "pattern 'nothing.*' chooses no linear layer"),
+        (["--few", "--clips", "{two}", "--alpha", "nan"], "alpha must be within"),
+        (["--minutes", "1"], "give --minutes or --steps, one of them"),
     ],
 )
 def test_what_cannot_be_trained_is_said_in_one_line(
