@@ -24,5 +24,10 @@ def replacing(path: Path) -> Iterator[Path]:
         with partial.open("rb") as file:
             os.fsync(file.fileno())
         partial.replace(path)
+    except OSError as error:
+        if error.filename is None and error.errno is not None:
+            # A full disk is met by a write, which knows no name.
+            error.filename = str(path)
+        raise
     finally:
         partial.unlink(missing_ok=True)

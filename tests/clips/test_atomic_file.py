@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 
 import pytest
@@ -56,3 +58,10 @@ def test_writers_at_the_same_time_do_not_share_a_temporary_file(tmp_path) -> Non
         thread.join()
     assert path.read_text() in ("a" * 1000, "b" * 1000)
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_said_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "clip.npz"
+    with pytest.raises(OSError, match=r"No space left on device: .*clip\.npz"), replacing(path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert list(tmp_path.iterdir()) == []
