@@ -60,7 +60,7 @@ def test_writers_at_the_same_time_do_not_share_a_temporary_file(tmp_path) -> Non
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_said_of_the_file(tmp_path: Path) -> None:
+def test_a_full_disk_is_said_of_the_file(tmp_path) -> None:
     path = tmp_path / "clip.npz"
     with pytest.raises(OSError, match=r"No space left on device: .*clip\.npz"), replacing(path):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
