@@ -262,8 +262,13 @@ class Generation:
 
     @torch.inference_mode()
     def _decode(self, latents: Float[Tensor, "1 C t h w"]) -> tuple[np.ndarray, np.ndarray]:
-        frames, depth = unpack_rgbd(self._generator.vae.decode(latents)[0].float().cpu())
-        return frames, depth
+        # A window at a time, so that a long segment needs no more memory than a short one.
+        memory, parts = None, []
+        for part in torch.split(latents, self._generator.dit.config.latent_size[0], dim=2):
+            rgbd, memory = self._generator.vae.decode_chunk(part, memory)
+            parts.append(unpack_rgbd(rgbd[0].float().cpu()))
+        frames, depths = zip(*parts, strict=True)
+        return np.concatenate(frames), np.concatenate(depths)
 
 
 def check_supported(generator: Generator, spec: SegmentSpec) -> None:

@@ -72,16 +72,26 @@ class CausalShiftBlock(nn.Module):
         nn.init.zeros_(self.contract.weight)
         nn.init.zeros_(self.contract.bias)
 
-    def forward(self, features: Float[Tensor, "B T H W D"]) -> Float[Tensor, "B T H W D"]:
-        """The features plus what this block adds; the same shape."""
+    def forward(
+        self, features: Float[Tensor, "B T H W D"], before: Float[Tensor, "B 1 H W D"] | None = None
+    ) -> Float[Tensor, "B T H W D"]:
+        """The features plus what this block adds; `before` is the latent frame before them, where there was one."""
         batch, time, height, width, depth = features.shape
-        earlier = torch.cat([torch.zeros_like(features[:, :1]), features[:, :-1]], dim=1)
+        first = torch.zeros_like(features[:, :1]) if before is None else before
+        earlier = torch.cat([first, features[:, :-1]], dim=1)
         mixed = torch.cat([earlier[..., : self.shifted], features[..., self.shifted :]], dim=-1)
         flat = mixed.reshape(batch * time, height, width, depth).permute(0, 3, 1, 2)
         spatial = self.depthwise(flat).permute(0, 2, 3, 1).reshape(features.shape)
         hidden = nn.functional.gelu(self.expand(self.norm(spatial)), approximate="tanh")
         added: Tensor = self.contract(hidden)
         return features + added
+
+
+@dataclass(frozen=True, eq=False)
+class DecoderMemory:
+    """What a decoder remembers of the latents before: the last latent frame (B, 1, h, w, width) before each block."""
+
+    features: tuple[Float[Tensor, "B 1 h w D"], ...]
 
 
 class Vae(nn.Module):
@@ -139,7 +149,27 @@ class Vae(nn.Module):
 
     def decode(self, latents: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B 4 T H W"]:
         """Clips of whitened latents; a latent frame decides its own and later frames, no earlier ones."""
-        return self.decode_raw(latents.movedim(1, -1) @ self.unwhiten.T + self.latent_mean)
+        return self.decode_raw(self._raw(latents))
+
+    def decode_chunk(
+        self, latents: Float[Tensor, "B C t h w"], memory: DecoderMemory | None = None
+    ) -> tuple[Float[Tensor, "B 4 T H W"], DecoderMemory]:
+        """The next frames of a clip, and what to give back for those after them.
+
+        Chunks of any lengths, one after another, are the frames that `decode` makes of all latents at once: the
+        memory of a long clip's decoding is that of a chunk.
+
+        Args:
+            memory: what the chunk before returned; None for a clip's beginning, whose first latent is one frame.
+        """
+        features, remembered = self.embed_latent(raw := self._raw(latents)), []
+        for index, block in enumerate(self.decoder):
+            remembered.append(features[:, -1:])
+            features = block(features, None if memory is None else memory.features[index])
+        return self._written(raw, features, begins=memory is None), DecoderMemory(tuple(remembered))
+
+    def _raw(self, latents: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B t h w C"]:
+        return latents.movedim(1, -1) @ self.unwhiten.T + self.latent_mean
 
     def encode_raw(self, rgbd: Float[Tensor, "B 4 T H W"]) -> Float[Tensor, "B t h w C"]:
         """Latents before whitening, channels last, as training sees them.
@@ -156,10 +186,16 @@ class Vae(nn.Module):
 
     def decode_raw(self, raw: Float[Tensor, "B t h w C"]) -> Float[Tensor, "B 4 T H W"]:
         """Clips of latents before whitening."""
-        features = self.decoder(self.embed_latent(raw))
-        head, rest = features[:, :1], features[:, 1:]
-        first = self.unproject_first(raw[:, :1]) + self.head_first(head) + self.write_first(head)
-        group = self.unproject_group(raw[:, 1:]) + self.head_group(rest) + self.write_group(rest)
+        return self._written(raw, self.decoder(self.embed_latent(raw)), begins=True)
+
+    def _written(
+        self, raw: Float[Tensor, "B t h w C"], features: Float[Tensor, "B t h w D"], *, begins: bool
+    ) -> Float[Tensor, "B 4 T H W"]:
+        """Frames of decoded features; where they begin a clip, the first latent frame is one frame alone."""
+        single = 1 if begins else 0
+        head, rest = features[:, :single], features[:, single:]
+        first = self.unproject_first(raw[:, :single]) + self.head_first(head) + self.write_first(head)
+        group = self.unproject_group(raw[:, single:]) + self.head_group(rest) + self.write_group(rest)
         return self.from_patches(first, group)
 
     def to_patches(self, rgbd: Float[Tensor, "B 4 T H W"]) -> tuple[Tensor, Tensor]:
@@ -179,7 +215,7 @@ class Vae(nn.Module):
         """The inverse of `to_patches`."""
         batch, groups, rows, columns = group.shape[:4]
         side, count = self.config.patch_px, self.config.group_frames
-        head = first.reshape(batch, 1, rows, columns, CHANNELS, side, side)
+        head = first.reshape(batch, first.shape[1], rows, columns, CHANNELS, side, side)
         rest = group.reshape(batch, groups, rows, columns, count, CHANNELS, side, side)
         rest = rest.permute(0, 1, 4, 2, 3, 5, 6, 7).reshape(batch, groups * count, *head.shape[2:])
         tiled = torch.cat([head, rest], dim=1)

@@ -3,7 +3,7 @@ import torch
 
 from model.errors import InvalidSpec
 from model.pca import whitened_pca
-from model.vae import Vae, VaeConfig
+from model.vae import DecoderMemory, Vae, VaeConfig
 
 CONFIG = VaeConfig(6, width=16, encoder_blocks=2, decoder_blocks=3, patch_px=8, group_frames=4, detail_width=8)
 
@@ -67,6 +67,26 @@ def test_a_prefix_of_a_clip_codes_as_the_whole_does(small_vae: Vae) -> None:
     clip = _clips(frames=13)
     whole, prefix = small_vae.encode(clip), small_vae.encode(clip[:, :, :9])
     assert torch.allclose(whole[:, :, :3], prefix, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("lengths", [(1, 3), (2, 2), (3, 1), (1, 1, 1, 1), (4,)])
+def test_decoding_in_chunks_equals_decoding_at_once(small_vae: Vae, lengths: tuple[int, ...]) -> None:
+    latents = small_vae.encode(_clips(frames=13))
+    memory, parts = None, []
+    for part in torch.split(latents, list(lengths), dim=2):
+        frames, memory = small_vae.decode_chunk(part, memory)
+        parts.append(frames)
+    assert torch.allclose(torch.cat(parts, dim=2), small_vae.decode(latents), atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_chunk_without_its_memory_is_another_clip(small_vae: Vae) -> None:
+    latents = small_vae.encode(_clips(frames=13))
+    _, memory = small_vae.decode_chunk(latents[:, :, :2])
+    frames, _ = small_vae.decode_chunk(latents[:, :, 2:], memory)
+    still, _ = small_vae.decode_chunk(latents[:, :, 2:], DecoderMemory(tuple(map(torch.zeros_like, memory.features))))
+    assert (frames - still).abs().max() > 1e-4
 
 
 @torch.no_grad()
