@@ -19,6 +19,7 @@ from model.interpolant import interpolate, velocity
 from model.measure.velocity import velocity_loss
 from model.train.data import slot_table
 from model.train.few_step import segment_targets
+from model.train.growth import grown_dit
 from model.train.latents import LatentStore, Windows
 from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 from model.train.noise import given_frames, sample_frame_noise
@@ -260,10 +261,7 @@ def save_dit(dit: Dit, path: Path, recipe: dict[str, Any], training: Training, f
 
 
 def _begin_with(dit: Dit, path: Path) -> None:
-    held = load_dit(path)
-    if held.config != dit.config:
-        raise ModelError(f"{path}: weights to start from have another architecture or other slots: {held.config}")
-    dit.load_state_dict(held.state_dict())
+    dit.load_state_dict(grown_dit(load_dit(path), dit.config).state_dict())
 
 
 def _with_first(all_rows: Tensor, first: Tensor) -> Tensor:

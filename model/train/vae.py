@@ -17,6 +17,7 @@ from model.errors import ModelError
 from model.measure.reconstruction import RealClip, reconstruction_figures
 from model.rgbd import unpack_rgbd
 from model.train.data import ClipStore
+from model.train.growth import grown_vae
 from model.train.loop import Moment, OnProgress, Training, TrainingPlan
 from model.train.pictures import save_sheet
 from model.vae import ENCODER_PARTS, Vae, VaeConfig
@@ -98,24 +99,31 @@ def train_vae(
     config: VaeConfig,
     on_progress: OnProgress | None = None,
     decoder_of: Path | None = None,
+    start_from: Path | None = None,
 ) -> dict[str, float]:
     """Train on the first `use_clips` of (train, held out), write `plan.out / "vae.safetensors"`, return the figures.
 
     Args:
         decoder_of: weights whose decoder alone is trained on; the latents stay what they are, so that a transformer
             trained on them still fits.
+        start_from: weights to begin with instead of PCA; they may have fewer channels and blocks.
 
     Raises:
         TrainingDiverged: a loss was not finite.
-        UnreadableCheckpoint: `decoder_of` is no VAE.
-        ModelError: `decoder_of` has another architecture (its decoder may have fewer blocks).
+        UnreadableCheckpoint: `decoder_of` or `start_from` is no VAE.
+        ModelError: both are given; or one has another architecture (the decoder of `decoder_of` may have fewer
+            blocks).
     """
     train, held_out = stores
     torch.manual_seed(plan.seed)
-    vae = Vae(config) if decoder_of is None else _with_fixed_encoder(load_vae(decoder_of), config)
-    if decoder_of is None and not (resume and (plan.out / "state.pt").exists()):
-        sample = min(96, use_clips)
-        vae.start_from_pca(torch.stack([train.rgbd(index) for index in range(sample)]))
+    if decoder_of is not None and start_from is not None:
+        raise ModelError("decoder_of and start_from: only one of them can be given")
+    if decoder_of is not None:
+        vae = _with_fixed_encoder(load_vae(decoder_of), config)
+    elif resume and (plan.out / "state.pt").exists():
+        vae = Vae(config)
+    else:
+        vae = _fresh(config, start_from, torch.stack([train.rgbd(index) for index in range(min(96, use_clips))]))
     training = Training(VaeTask(vae, train, held_out, use_clips), plan, copy.deepcopy(vae), resume)
     training.run(on_progress)
     best = _as_vae(training.average)
@@ -130,10 +138,19 @@ def train_vae(
         "batch": BATCH,
         "crop_frames": CROP_FRAMES,
         "trained": "both sides" if decoder_of is None else f"the decoder, after {decoder_of}",
+        **({} if start_from is None else {"started_from": str(start_from)}),
         **{name: round(value, 4) for name, value in figures.items()},
     }
     save_checkpoint(best, recipe, plan.out / "vae.safetensors")
     return {"steps": float(training.step), "trained_s": training.trained_s, **figures}
+
+
+def _fresh(config: VaeConfig, start_from: Path | None, clips: Float[Tensor, "N 4 T H W"]) -> Vae:
+    if start_from is not None:
+        return grown_vae(load_vae(start_from), config, clips)
+    vae = Vae(config)
+    vae.start_from_pca(clips)
+    return vae
 
 
 def _with_fixed_encoder(trained: Vae, config: VaeConfig) -> Vae:

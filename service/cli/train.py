@@ -89,6 +89,9 @@ def train_vae_command(
     decoder_of: Annotated[
         Path | None, typer.Option(help="VAE weights whose decoder alone is trained on; their latents stay.")
     ] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Weights to begin with instead of PCA; they may have fewer channels and blocks.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the RGB-D VAE from a PCA start and write OUT/vae.safetensors.
@@ -112,7 +115,7 @@ def train_vae_command(
     stores = _stores(clips_dir, choice, read)
     with progress_bar("vae", quiet=as_json) as report:
         shown: OnProgress = lambda share, line: report(share, _figures(line))  # noqa: E731
-        figures = train_vae(plan, stores, resume, stores[0].recipe.clips, VAE_CONFIG, shown, decoder_of)
+        figures = train_vae(plan, stores, resume, stores[0].recipe.clips, VAE_CONFIG, shown, decoder_of, start_from)
     finish_training(out, figures, as_json, {} if read is None else read.report())
 
 
@@ -175,7 +178,9 @@ def train_dit_command(
         float, typer.Option(help="Last share of the training that also teaches the few-step map.", min=0.0, max=1.0)
     ] = 0.3,
     average_decay: Annotated[float, typer.Option(help="Of the averaged weights that are kept.", min=0.0)] = 0.999,
-    start_from: Annotated[Path | None, typer.Option(help="Weights to begin with instead of random ones.")] = None,
+    start_from: Annotated[
+        Path | None, typer.Option(help="Weights to begin with instead of random ones; of as many channels or fewer.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the diffusion transformer on latents of the VAE and write OUT/dit.safetensors.

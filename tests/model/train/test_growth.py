@@ -1,0 +1,92 @@
+"""Networks that grow: what is new changes nothing before it is trained, and can be trained."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from model.dit import Condition, Dit, DitConfig
+from model.errors import ModelError
+from model.train.growth import grown_dit, grown_vae
+from model.vae import Vae, VaeConfig
+
+SMALL = VaeConfig(6, width=16, encoder_blocks=1, decoder_blocks=1, patch_px=8, group_frames=4, detail_width=8)
+SLOTS = (("light", ("torchlight", "moonlight")), ("shape", ("orb", "cube", "cone")))
+CONFIG = DitConfig(latent_channels=6, latent_size=(2, 4, 6), width=32, depth=2, heads=2, patch=2, slots=SLOTS)
+
+
+def _clips() -> torch.Tensor:
+    random = torch.Generator().manual_seed(3)
+    coarse = torch.randn(8, 4, 9, 8, 12, generator=random)
+    return torch.nn.functional.interpolate(coarse, size=(9, 32, 48), mode="trilinear", align_corners=False)
+
+
+@pytest.fixture(scope="module")
+def trained() -> Vae:
+    torch.manual_seed(0)
+    vae = Vae(SMALL)
+    vae.start_from_pca(_clips())
+    for weight in vae.parameters():
+        weight.data += 0.02 * torch.randn_like(weight)
+    return vae
+
+
+@torch.no_grad()
+def test_a_grown_vae_decodes_what_the_narrower_one_did(trained: Vae) -> None:
+    wider = grown_vae(trained, replace(SMALL, latent_channels=10, decoder_blocks=3, encoder_blocks=2), _clips())
+    clips = _clips()
+    before, after = trained.encode_raw(clips), wider.encode_raw(clips)
+    assert after.shape[-1] == 10
+    assert torch.allclose(after[..., :6], before, atol=1e-5)
+    assert torch.allclose(wider.decode_raw(after), trained.decode_raw(before), atol=1e-5)
+    assert torch.allclose(wider.decode(wider.encode(clips)), trained.decode_raw(before), atol=1e-5)
+
+
+@torch.no_grad()
+def test_new_channels_tell_of_what_the_narrower_one_lost(trained: Vae) -> None:
+    clips = _clips()
+    wider = grown_vae(trained, replace(SMALL, latent_channels=10), clips)
+    codes = wider.encode_raw(clips)[:, 1:].flatten(0, -2)
+    lost = trained.to_patches(clips - trained.decode_raw(trained.encode_raw(clips)))[1].flatten(0, -2)
+
+    def left(inputs: torch.Tensor) -> float:
+        known = torch.cat([inputs, torch.ones(len(inputs), 1)], dim=1).double()
+        return float((lost - known @ torch.linalg.lstsq(known, lost.double()).solution).square().mean())
+
+    random = torch.randn(len(codes), 4, generator=torch.Generator().manual_seed(1))
+    assert left(codes) < 0.92 * left(torch.cat([codes[:, :6], random], dim=1))
+
+
+def test_new_channels_of_a_grown_vae_are_trained(trained: Vae) -> None:
+    wider = grown_vae(trained, replace(SMALL, latent_channels=10), _clips())
+    clips = _clips()
+    error = (wider.decode_raw(wider.encode_raw(clips)) - clips).square().mean()
+    torch.autograd.backward(error)
+    assert wider.unproject_group.weight.grad is not None
+    assert wider.unproject_group.weight.grad[:, 6:].abs().max() > 1e-6
+
+
+@pytest.mark.parametrize("change", [{"latent_channels": 4}, {"decoder_blocks": 0}, {"width": 32}, {"detail_width": 16}])
+def test_a_vae_that_is_no_grown_one_is_refused(trained: Vae, change: dict[str, int]) -> None:
+    with pytest.raises(ModelError, match="another architecture"):
+        grown_vae(trained, replace(SMALL, **change), _clips())
+
+
+@torch.no_grad()
+def test_a_grown_transformer_predicts_the_same_for_the_first_channels_whatever_the_others_are() -> None:
+    torch.manual_seed(1)
+    trained = Dit(CONFIG)
+    for weight in trained.parameters():
+        weight.add_(torch.randn_like(weight), alpha=0.05)
+    wider = grown_dit(trained.eval(), replace(CONFIG, latent_channels=9)).eval()
+    told = Condition.plain(torch.zeros(1, 2, dtype=torch.int64), torch.randn(1, 12, 2, 4, 6))
+    latents, sigmas = torch.randn(1, 9, 2, 4, 6), torch.tensor([0.6])
+    flow = wider(latents, sigmas, told)
+    assert torch.allclose(flow[:, :6], trained(latents[:, :6], sigmas, told), atol=1e-5)
+    assert flow[:, 6:].abs().max() == 0.0
+
+
+@pytest.mark.parametrize("change", [{"latent_channels": 4}, {"depth": 3}, {"slots": SLOTS[:1]}])
+def test_a_transformer_that_is_no_grown_one_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ModelError, match="another architecture"):
+        grown_dit(Dit(CONFIG), replace(CONFIG, **change))  # type: ignore[arg-type]
