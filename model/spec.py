@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import unicodedata
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any
@@ -18,13 +19,19 @@ MAX_PROMPT_CHARACTERS = 4_000
 MAX_STEPS = 1_000
 SEED_LIMIT = 2**63
 
+_FILLERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols by their category that show nothing: fillers of Hangul, the empty braille cell."""
+
+_UNSEEN = frozenset({"Cc", "Cf", "Cn", "Mn", "Me", "Mc", "Zs", "Zl", "Zp"})
+"""Categories of Unicode whose characters show nothing where they stand alone."""
+
 
 @dataclass(frozen=True, eq=False)
 class SegmentSpec:
     """What to generate. Two specs with one `key()` give the same bytes on the same machine.
 
     Attributes:
-        prompt: free text, 1 to 4,000 characters.
+        prompt: free text, 1 to 4,000 characters of which one can be seen.
         seed: 0 <= seed < 2**63.
         cameras: the exact cameras of every frame (their number and size are the segment's).
         fps: frames per second of scene time.
@@ -51,12 +58,7 @@ class SegmentSpec:
 
     def __post_init__(self) -> None:
         _check_kinds(self)
-        if not self.prompt.strip() or len(self.prompt) > MAX_PROMPT_CHARACTERS:
-            raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS} characters, got {len(self.prompt)}")
-        try:
-            self.prompt.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidSpec(f"prompt must be valid Unicode, got an unpaired surrogate at {error.start}") from None
+        check_prompt(self.prompt)
         if not 0 <= self.seed < SEED_LIMIT:
             raise InvalidSpec(f"seed must be within [0, 2**63), got {self.seed}")
         if not 1 <= self.steps <= MAX_STEPS:
@@ -134,6 +136,23 @@ class SegmentSpec:
             )
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise InvalidSpec(f"not a segment spec: {error!r}") from error
+
+
+def check_prompt(prompt: str) -> None:
+    """Refuse what no segment can have for a prompt; every way in (spec, world, server, CLI) has this one rule.
+
+    Raises:
+        InvalidSpec: empty, longer than MAX_PROMPT_CHARACTERS, only spaces and characters that show nothing, or no
+            valid Unicode.
+    """
+    if not 1 <= len(prompt) <= MAX_PROMPT_CHARACTERS:
+        raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS} characters, got {len(prompt)}")
+    if all(sign in _FILLERS or unicodedata.category(sign) in _UNSEEN for sign in prompt):
+        raise InvalidSpec(f"prompt must have a character that can be seen, got {len(prompt)} that cannot")
+    try:
+        prompt.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidSpec(f"prompt must be valid Unicode, got an unpaired surrogate at {error.start}") from None
 
 
 def _check_kinds(spec: SegmentSpec) -> None:

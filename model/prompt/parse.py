@@ -16,7 +16,7 @@ from model.prompt.function_words import Role
 from model.prompt.negation import negated_by
 from model.prompt.readings import Reader
 from model.prompt.sentence import Reading
-from model.prompt.slots import PromptSlots, Span
+from model.prompt.slots import MOST_UNKNOWN_TERMS, PromptSlots, Span
 from model.prompt.surroundings import surroundings
 from model.prompt.terms import Term, terms
 
@@ -59,12 +59,14 @@ def parse_prompt(text: str) -> PromptSlots:
     unknown.update(left, *(choice.left for choice in choices.values()))
     used = {span for choice in choices.values() for span in choice.spans}
     spans = tuple(sorted(unknown - used))
+    unknown_terms = list(dict.fromkeys(_shown(text[start:stop]) for start, stop in spans))
     return PromptSlots(
         values={slot: choice.value for slot, choice in choices.items()},
-        unknown_terms=list(dict.fromkeys(_shown(text[start:stop]) for start, stop in spans)),
+        unknown_terms=unknown_terms[:MOST_UNKNOWN_TERMS],
         confidences={slot: round(choice.confidence, 3) for slot, choice in choices.items()},
         spans={slot: choice.spans for slot, choice in choices.items()},
         unknown_spans=spans,
+        unknown_left_out=len(unknown_terms[MOST_UNKNOWN_TERMS:]),
     )
 
 

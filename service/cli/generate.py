@@ -163,7 +163,7 @@ class _Made:
             "seed": spec.seed,
             "slots": generation.prompt.values,
             "confidences": generation.prompt.confidences,
-            "unknown_terms": generation.prompt.unknown_terms,
+            "unknown_terms": generation.prompt.told_terms(),
             "model_revision": spec.model_revision,
             "loras": self.loras,
             "steps": spec.steps,

@@ -57,7 +57,7 @@ def explain(
     """Show which slots a prompt fills, how surely and by which words, and what of it is not understood.
 
     A slot that is not said is left to the model. Exit codes: 0 shown, 2 when no segment can have this prompt (empty,
-    or longer than 4,000 characters).
+    nothing in it that can be seen, or longer than 4,000 characters).
 
     Examples:
 
@@ -68,8 +68,9 @@ def explain(
         narthex prompt explain "a dragon on a glass flor"
     """
     from model.prompt import parse_prompt
+    from model.spec import check_prompt
 
-    _check(prompt)
+    check_prompt(prompt)
     parsed = parse_prompt(prompt)
     if as_json:
         typer.echo(json.dumps(_report(prompt, parsed)))
@@ -77,19 +78,6 @@ def explain(
         Console().print(
             Group(_table(prompt, parsed), Padding(_highlighted(prompt, parsed), (0, 0, 1, 2)), _unknown(parsed))
         )
-
-
-def _check(prompt: str) -> None:
-    """Refuses what a SegmentSpec refuses."""
-    from model.errors import InvalidSpec
-    from model.spec import MAX_PROMPT_CHARACTERS
-
-    if not prompt.strip() or len(prompt) > MAX_PROMPT_CHARACTERS:
-        raise InvalidSpec(f"prompt must have 1 to {MAX_PROMPT_CHARACTERS:,} characters, got {len(prompt):,}")
-    try:
-        prompt.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidSpec(f"prompt must be valid Unicode, got an unpaired surrogate at {error.start}") from None
 
 
 def _report(prompt: str, parsed: PromptSlots) -> dict[str, Any]:
@@ -107,6 +95,7 @@ def _report(prompt: str, parsed: PromptSlots) -> dict[str, Any]:
             for slot, value in parsed.values.items()
         },
         "unknown_terms": [{"term": term, "did_you_mean": suggestions(term)} for term in parsed.unknown_terms],
+        "unknown_left_out": parsed.unknown_left_out,
     }
 
 
@@ -141,7 +130,10 @@ def _unknown(parsed: PromptSlots) -> Text:
     from model.prompt.suggest import is_known, suggestions
 
     if not parsed.unknown_terms:
-        return Text("  every word was understood")
+        says_something = any(value is not None for value in parsed.values.values())
+        return Text(
+            "  every word was understood" if says_something else "  nothing in it says what the room looks like"
+        )
     lines = Text("  not understood, or not something that this model can paint so:")
     for term in parsed.unknown_terms:
         lines.append("\n    ").append(term.translate(_SHOWN), UNKNOWN_STYLE)
@@ -150,4 +142,6 @@ def _unknown(parsed: PromptSlots) -> Text:
             lines.append(f"   did you mean {', '.join(near)}?")
         elif is_known(term):
             lines.append(f"   {NOT_USED}")
+    if parsed.unknown_left_out:
+        lines.append(f"\n    and {parsed.unknown_left_out:,} more, not listed")
     return lines

@@ -196,7 +196,7 @@ class ContentRun:
             scene_id=self._scene.scene_id if self._scene else None,
             duration_s=clip.duration_s,
             create_s=self._context.clock(),
-            unknown_terms=tuple(parse_prompt(self._spec.prompt).unknown_terms),
+            unknown_terms=tuple(parse_prompt(self._spec.prompt).told_terms()),
             blockout=str(self._steering.kind),
         )
         return JobResult(segment, self._scene, 0.0, clip.duration_s)

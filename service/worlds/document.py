@@ -22,7 +22,8 @@ from pydantic import (
 
 from clips.camera_path import CameraPath, PathKind
 from clips.errors import InvalidCameras
-from model.spec import MAX_PROMPT_CHARACTERS, SEED_LIMIT
+from model.errors import InvalidSpec
+from model.spec import MAX_PROMPT_CHARACTERS, SEED_LIMIT, check_prompt
 from service.worlds import limits
 from service.worlds.graybox import GrayboxPart
 from service.worlds.part import Part
@@ -190,8 +191,10 @@ class ContentPart(DefaultsPart):
     @field_validator("prompt")
     @classmethod
     def _says_something(cls, value: str) -> str:
-        if not value.strip():
-            raise ValueError(f"allowed 1 to {MAX_PROMPT_CHARACTERS:,} characters that are not all spaces")
+        try:
+            check_prompt(value)
+        except InvalidSpec as error:
+            raise ValueError(f"allowed a prompt that says something, not all spaces; {error}") from None
         return _printable(value)
 
     @model_validator(mode="after")

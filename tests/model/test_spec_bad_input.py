@@ -34,6 +34,19 @@ def test_a_prompt_that_is_no_text_is_refused(value: object) -> None:
         _spec(prompt=value)
 
 
+@pytest.mark.parametrize(
+    "value", ["\u200b", "\ufeff \u2060\n", "\u3164\u2800", "\ufe0f\u0301", "\x00\x07", "\U000e0041"]
+)
+def test_a_prompt_in_which_nothing_can_be_seen_is_refused(value: str) -> None:
+    with pytest.raises(InvalidSpec, match=f"a character that can be seen, got {len(value)} that cannot"):
+        _spec(prompt=value)
+
+
+@pytest.mark.parametrize("value", ["?", "\U0001f525", "e\u0301", "\u0627\u200f", "\ue000"])
+def test_anything_else_of_one_character_is_a_prompt(value: str) -> None:
+    assert _spec(prompt=value).prompt == value
+
+
 @pytest.mark.parametrize("field", ["seed", "steps", "width_px", "height_px"])
 def test_infinite_numbers_of_json_are_refused(field: str) -> None:
     with pytest.raises(InvalidSpec, match="not a segment spec"):

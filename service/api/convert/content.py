@@ -14,7 +14,7 @@ from clips.dungeon.blockout import Graybox, check_cameras
 from clips.errors import InvalidCameras, InvalidRoom
 from model.errors import InvalidSpec
 from model.revision import DEFAULT_CONTROL, ModelInfo
-from model.spec import MAX_PROMPT_CHARACTERS, MAX_STEPS, SegmentSpec
+from model.spec import MAX_STEPS, SegmentSpec, check_prompt
 from model.spec_control import Control, ControlKind
 from service.api.convert import names
 from service.api.convert.events import to_quality
@@ -139,9 +139,10 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
         InvalidInput: a field is out of range; paths begin with `spec`.
         Unsupported: a control clip, or other weights than the server has.
     """
-    if not len(message.prompt.strip()) >= 1 or len(message.prompt) > MAX_PROMPT_CHARACTERS:
-        got = len(message.prompt)
-        raise bad_field("spec.prompt", f"got {got} characters, allowed 1 .. {MAX_PROMPT_CHARACTERS}")
+    try:
+        check_prompt(message.prompt)
+    except InvalidSpec as error:
+        raise bad_field("spec.prompt", str(error)) from error
     if message.seed < 0:
         raise bad_field("spec.seed", f"got {message.seed}, allowed 0 .. 9223372036854775807")
     if not 0 <= message.steps <= MAX_STEPS:

@@ -1,5 +1,7 @@
 """Any text has a result, the same every time, and the work grows with its length."""
 
+import sys
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from clips.dungeon.attributes import SLOTS
 from model.prompt import PromptSlots, parse_prompt
 from model.prompt.lexicon import Lexicon, lexicon
+from model.prompt.slots import MOST_UNKNOWN_TERMS
 from model.prompt.terms import terms
 from model.prompt.tokens import tokens
 
@@ -126,7 +129,40 @@ def test_the_work_grows_with_the_length_of_the_text(piece: str, monkeypatch: pyt
     assert asked[1] <= 4 * asked[0] + 100
 
 
-@pytest.mark.parametrize("piece", ["orb ", "red", "红", "\u0301"])
+@pytest.mark.parametrize("piece", ["(", "\n", "- ", "a'", "red or ", "stone of ", "brick walls. ", "not the ", "zqx "])
+def test_the_calls_of_the_whole_front_end_grow_with_the_length_of_the_text(piece: str) -> None:
+    parse_prompt(piece * 4)
+    calls = [_calls_of(lambda count=count: parse_prompt(piece * count)) for count in (200, 800)]
+    assert calls[1] <= 4.2 * calls[0], f"{calls} calls for 200 and 800 pieces"
+
+
+def _calls_of(run: Callable[[], object]) -> int:
+    """How many calls, of functions and of what is built in, a run made."""
+    calls = 0
+
+    def count(frame: object, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event in ("call", "c_call")
+
+    sys.setprofile(count)
+    try:
+        run()
+    finally:
+        sys.setprofile(None)
+    return calls
+
+
+def test_of_very_many_unknown_terms_the_first_are_listed_and_the_rest_counted() -> None:
+    words = ["q" + "".join(chr(97 + int(digit)) for digit in str(k)) + "x" for k in range(15_000)]
+    parsed = parse_prompt(" ".join(words))
+    assert parsed.unknown_terms == words[:MOST_UNKNOWN_TERMS]
+    assert parsed.unknown_left_out == 15_000 - MOST_UNKNOWN_TERMS
+    assert len(parsed.unknown_spans) == 15_000
+    assert parsed.told_terms() == [*words[:MOST_UNKNOWN_TERMS], f"(and {15_000 - MOST_UNKNOWN_TERMS} more)"]
+    assert parse_prompt("a dragon").told_terms() == ["dragon"]
+
+
+@pytest.mark.parametrize("piece", ["orb ", "red", "红", "\u0301", "(", "\n"])
 def test_a_hundred_thousand_characters_are_parsed(piece: str) -> None:
     parsed = parse_prompt((piece * 100_000)[:100_000])
     assert isinstance(parsed, PromptSlots)

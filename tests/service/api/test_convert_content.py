@@ -85,9 +85,10 @@ NOT_A_NUMBER = [math.nan] * 80
 @pytest.mark.parametrize(
     ("fields", "path", "got"),
     [
-        ({"prompt": ""}, "spec.prompt", "got 0 characters"),
-        ({"prompt": " \n"}, "spec.prompt", "got 2 characters"),
-        ({"prompt": "x" * 100_000}, "spec.prompt", "got 100000 characters"),
+        ({"prompt": ""}, "spec.prompt", "got 0"),
+        ({"prompt": " \n"}, "spec.prompt", "got 2 that cannot"),
+        ({"prompt": "\u200b\ufeff\u2060"}, "spec.prompt", "got 3 that cannot"),
+        ({"prompt": "x" * 100_000}, "spec.prompt", "1 to 4000 characters, got 100000"),
         ({"seed": -1}, "spec.seed", "got -1"),
         ({"steps": -1}, "spec.steps", "got -1"),
         ({"steps": 100_000}, "spec.steps", "got 100000"),

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from clips.dungeon.attributes import SLOTS
 from model.errors import InvalidSpec
 from model.prompt import parse_prompt
+from model.prompt.slots import MOST_UNKNOWN_TERMS
 from service.cli.app import COMMANDS, _say
 from service.cli.prompt import SLOT_STYLES, UNKNOWN_STYLE, _highlighted, prompt_app
 
@@ -73,7 +74,13 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 
 @pytest.mark.parametrize(
     ("prompt", "message"),
-    [("", "got 0"), ("  ", "got 2"), ("x" * 4001, "got 4,001"), ("\udce9", "unpaired surrogate")],
+    [
+        ("", "got 0"),
+        ("  ", "got 2"),
+        ("\u200b\u200d\ufeff", "a character that can be seen, got 3 that cannot"),
+        ("x" * 4001, "1 to 4000 characters, got 4001"),
+        ("\udce9", "unpaired surrogate"),
+    ],
 )
 def test_prompts_that_no_segment_can_have_are_wrong_use(prompt: str, message: str, capsys) -> None:
     result = call("explain", prompt)
@@ -81,6 +88,19 @@ def test_prompts_that_no_segment_can_have_are_wrong_use(prompt: str, message: st
     assert message in str(result.exception)
     assert _say(result.exception) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_prompt_that_says_nothing_is_not_called_understood() -> None:
+    result = call("explain", "... the")
+    assert "nothing in it says what the room looks like" in result.stdout
+    assert "every word was understood" not in result.stdout
+
+
+def test_of_very_many_unknown_words_the_first_are_listed_and_the_rest_counted() -> None:
+    prompt = " ".join(f"q{chr(97 + k // 20)}{chr(97 + k % 20)}x" for k in range(MOST_UNKNOWN_TERMS + 36))
+    assert "and 36 more, not listed" in call("explain", prompt).stdout
+    report = json.loads(call("explain", prompt, "--json").stdout)
+    assert (len(report["unknown_terms"]), report["unknown_left_out"]) == (MOST_UNKNOWN_TERMS, 36)
 
 
 def test_the_command_is_reachable_and_loads_no_torch() -> None:

@@ -156,6 +156,7 @@ BAD = [
     ("prompt: a red room", 'prompt: "a\\0b"', "gates.red_gate.content.prompt", "without the control character 0x00"),
     ("title: Side", 'title: "S\\e[31m"', "gates.side.title", "without the control character 0x1b"),
     ("prompt: a red room", "prompt: '  '", "gates.red_gate.content.prompt", "not all spaces"),
+    ("prompt: a red room", 'prompt: "\\u200b\\u2060"', "gates.red_gate.content.prompt", "got 2 that cannot"),
     (
         "prompt: a red room",
         f"prompt: {'x' * 100_000}",
