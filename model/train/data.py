@@ -7,9 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 from jaxtyping import Float
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from clips.cameras import Cameras
@@ -19,6 +17,7 @@ from model.checkpoint import write_atomically
 from model.dit import SlotTable, slot_indices
 from model.errors import ModelError
 from model.rgbd import pack_rgbd
+from model.train.array_file import ArrayForm, kept_arrays, require_room
 
 Progress = Callable[[int, int], None]
 """Called with how many are done and how many there are to do."""
@@ -59,7 +58,7 @@ class ClipStore:
     are there. A clip is a function of its seed, so two processes may fill one store: they write the same bytes.
 
     Raises:
-        ModelError: the folder holds clips of another recipe.
+        ModelError: the folder holds clips of another recipe, or its disk has not the room for them.
     """
 
     def __init__(self, folder: Path, recipe: ClipRecipe) -> None:
@@ -67,23 +66,35 @@ class ClipStore:
         folder.mkdir(parents=True, exist_ok=True)
         self._check_recipe()
         shape = (recipe.clips, recipe.frames, recipe.height, recipe.width)
-        self.frames = self._array("frames", (*shape, 3), "u1")
-        self.depth = self._array("depth", shape, "f2")
-        self.mask = self._array("mask", shape, "?")
-        self.viewmats = self._array("viewmats", (*shape[:2], 4, 4), "f8")
-        self.Ks = self._array("Ks", (*shape[:2], 3, 3), "f8")
-        self.slots = self._array("slots", (recipe.clips, len(SLOTS)), "i8")
-        self.done = self._array("done", (recipe.clips,), "?")
+        forms = {
+            "frames": ArrayForm((*shape, 3), "u1"),
+            "depth": ArrayForm(shape, "f2"),
+            "mask": ArrayForm(shape, "?"),
+            "viewmats": ArrayForm((*shape[:2], 4, 4), "f8"),
+            "Ks": ArrayForm((*shape[:2], 3, 3), "f8"),
+            "slots": ArrayForm((recipe.clips, len(SLOTS)), "i8"),
+            "done": ArrayForm((recipe.clips,), "?"),
+        }
+        self._clip_bytes = sum(form.size_bytes for form in forms.values()) // recipe.clips
+        arrays = kept_arrays(folder, forms)
+        self.frames, self.depth, self.mask = (arrays[name] for name in ("frames", "depth", "mask"))
+        self.viewmats, self.Ks = arrays["viewmats"], arrays["Ks"]
+        self.slots, self.done = arrays["slots"], arrays["done"]
 
     def origin(self) -> dict[str, str | int]:
         """Where the clips are from, for the header of weights trained on them."""
         return {"renderer": "clips.dungeon", "first_seed": self.recipe.first_seed}
 
     def ensure(self, index: int) -> None:
-        """Render clip `index` unless it is there."""
+        """Render clip `index` unless it is there. Raises ModelError where the disk is full."""
         if not self.done[index]:
+            self.require_room()
             self._put(index, self.render(index))
             self.done[index] = True
+
+    def require_room(self) -> None:
+        """Refuse to put another clip on a disk that is full. Raises ModelError."""
+        require_room(self.folder, self._clip_bytes, "another clip")
 
     def fill(self, progress: Progress | None = None) -> None:
         """Render every clip that is missing."""
@@ -123,9 +134,3 @@ class ClipStore:
         if path.exists() and path.read_text() != wanted:
             raise ModelError(f"{self.folder} holds other clips ({path.read_text()}), wanted {wanted}")
         write_atomically(path, wanted.encode())
-
-    def _array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        path = self.folder / f"{name}.npy"
-        if path.exists():
-            return open_memmap(path, mode="r+")
-        return open_memmap(path, mode="w+", dtype=np.dtype(dtype), shape=shape)

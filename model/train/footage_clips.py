@@ -172,9 +172,10 @@ class FootageStore(ClipStore):
         return {"footage": self.source.key()}
 
     def ensure(self, index: int) -> None:
-        """Read clip `index` unless it is there."""
+        """Read clip `index` unless it is there. Raises ModelError where the disk is full."""
         if self.done[index]:
             return
+        self.require_room()
         footage = self.source.clip(index)
         clip = footage.clip
         self.frames[index], self.depth[index] = clip.frames, clip.depth

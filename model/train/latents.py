@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from jaxtyping import Float
-from numpy.lib.format import open_memmap
 from torch import Tensor
 
 from clips.footage.footage import Footage
@@ -21,6 +18,7 @@ from model.dit import Condition, SlotTable, slot_indices
 from model.errors import ModelError
 from model.rays import RAY_CHANNELS, plucker_rays
 from model.rgbd import pack_rgbd
+from model.train.array_file import ArrayForm, kept_arrays, require_room
 from model.train.clip_source import ClipSource
 from model.train.data import Progress
 from model.vae import Vae
@@ -66,7 +64,7 @@ class LatentStore:
     clip is a function of its number, so two processes may fill one store: they write the same.
 
     Raises:
-        ModelError: the folder holds latents of other clips or of another VAE.
+        ModelError: the folder holds latents of other clips or of another VAE, or its disk has not the room for them.
     """
 
     def __init__(self, folder: Path, source: ClipSource, coder: LatentCoder) -> None:
@@ -76,13 +74,20 @@ class LatentStore:
         config, (frames, height, width) = coder.vae.config, source.size
         size = (config.latent_frames(frames), height // config.patch_px, width // config.patch_px)
         count, channels = len(source), config.latent_channels
-        self.latents = self._array("latents", (count, channels, *size), "f2")
-        self.rays = self._array("rays", (count, RAY_CHANNELS, *size), "f2")
-        self.control = self._array("control", (count, 2, CONTROL_CHANNELS, *size), "f2")
-        self.coverage = self._array("coverage", (count, *size), "f2")
-        self.slots = self._array("slots", (count, len(coder.slots)), "i8")
-        self.controlled = self._array("controlled", (count, 2), "?")
-        self.done = self._array("done", (count,), "?")
+        forms = {
+            "latents": ArrayForm((count, channels, *size), "f2"),
+            "rays": ArrayForm((count, RAY_CHANNELS, *size), "f2"),
+            "control": ArrayForm((count, 2, CONTROL_CHANNELS, *size), "f2"),
+            "coverage": ArrayForm((count, *size), "f2"),
+            "slots": ArrayForm((count, len(coder.slots)), "i8"),
+            "controlled": ArrayForm((count, 2), "?"),
+            "done": ArrayForm((count,), "?"),
+        }
+        self._clip_bytes = sum(form.size_bytes for form in forms.values()) // count
+        arrays = kept_arrays(folder, forms)
+        self.latents, self.rays, self.control = (arrays[name] for name in ("latents", "rays", "control"))
+        self.coverage, self.slots = arrays["coverage"], arrays["slots"]
+        self.controlled, self.done = arrays["controlled"], arrays["done"]
 
     def __len__(self) -> int:
         return len(self.done)
@@ -93,8 +98,9 @@ class LatentStore:
         return int(self.latents.shape[2])
 
     def ensure(self, index: int) -> None:
-        """Make the latents of clip `index` unless they are there."""
+        """Make the latents of clip `index` unless they are there. Raises ModelError where the disk is full."""
         if not self.done[index]:
+            require_room(self.folder, self._clip_bytes, "another clip")
             self._put(index, self.source.clip(index))
             self.done[index] = True
 
@@ -152,17 +158,6 @@ class LatentStore:
         if path.exists() and path.read_text() != wanted:
             raise ModelError(f"{self.folder} holds other latents ({path.read_text()}), wanted {wanted}")
         write_atomically(path, wanted.encode())
-
-    def _array(self, name: str, shape: tuple[int, ...], dtype: str) -> np.ndarray:
-        path = self.folder / f"{name}.npy"
-        if not path.exists():
-            # Linked into place whole: of two processes that begin together, one must not empty the other's file.
-            partial = path.with_suffix(f".{os.getpid()}")
-            open_memmap(partial, mode="w+", dtype=np.dtype(dtype), shape=shape)
-            with suppress(FileExistsError):
-                os.link(partial, path)
-            partial.unlink()
-        return open_memmap(path, mode="r+")
 
 
 def cell_coverage(mask: np.ndarray, group_frames: int, patch_px: int) -> Float[np.ndarray, "t h w"]:
