@@ -3,10 +3,27 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+LEFT_S = 3600.0
+"""A file that nobody has written to for so long was left by a process that was killed."""
+
+_LEFT = re.compile(r"\..+\.[0-9a-f]{12}\.tmp")
+
+
+def remove_left(folder: Path) -> list[str]:
+    """Names of half-written files of a folder that killed processes left there, and that are removed now."""
+    names = []
+    for path in folder.iterdir():
+        if _LEFT.fullmatch(path.name) and time.time() - path.stat().st_mtime > LEFT_S:
+            path.unlink(missing_ok=True)
+            names.append(path.name)
+    return names
 
 
 @contextmanager

@@ -4,9 +4,10 @@
     ├── InvalidSpec          a SegmentSpec's field is out of range
     ├── UnsupportedSpec      the spec is fine, but this model cannot make it (size, length, revision)
     ├── UnreadableCheckpoint weights cut short, of another version, or with NaN
-    └── TrainingDiverged     a loss became NaN or infinite
+    ├── TrainingDiverged     a loss became NaN or infinite
+    └── NoRoom               the disk is full, or too small for what is asked (retryable)
 
-None of them is worth a retry: the same input fails the same way.
+None of the others is worth a retry: the same input fails the same way.
 """
 
 from __future__ import annotations
@@ -32,3 +33,9 @@ class UnreadableCheckpoint(ModelError):
 
 class TrainingDiverged(ModelError):
     """A training loss became NaN or infinite; the last good checkpoint is kept."""
+
+
+class NoRoom(ModelError):
+    """The disk has not the room for what is to be written; the message says how much is wanted and how much is free."""
+
+    retryable = True

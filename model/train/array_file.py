@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from model.errors import ModelError
+from model.errors import ModelError, NoRoom
 
 SPARE_BYTES = 32 * 2**20
 """Left free beside what is asked for: states, logs and pictures of the training are written too."""
@@ -42,7 +42,8 @@ def kept_arrays(folder: Path, forms: Mapping[str, ArrayForm]) -> dict[str, np.nd
     Two processes may ask for one folder at once: they get the same files.
 
     Raises:
-        ModelError: the disk has not the room to fill them all, or a file is no such array.
+        NoRoom: the disk has not the room to fill them all.
+        ModelError: a file is no such array.
     """
     _refuse_full_disk(folder, forms)
     return {name: _kept_array(folder / f"{name}.npy", form) for name, form in forms.items()}
@@ -54,11 +55,11 @@ def require_room(folder: Path, wanted_bytes: int, what: str) -> None:
     What is written through a memory map to a full disk ends the process with SIGBUS, so this is asked before.
 
     Raises:
-        ModelError: names the folder, what is wanted and what is free.
+        NoRoom: names the folder, what is wanted and what is free.
     """
     free_bytes = shutil.disk_usage(folder).free
     if free_bytes < wanted_bytes + SPARE_BYTES:
-        raise ModelError(
+        raise NoRoom(
             f"{folder}: {what} needs {_mebibytes(wanted_bytes + SPARE_BYTES)} on its disk, and "
             f"{_mebibytes(free_bytes)} are free; make room, take fewer clips, or choose a folder on another disk"
         )

@@ -1,20 +1,35 @@
-"""`narthex`: every command, each imported only when it is called, so that `narthex --help` is quick."""
+"""`narthex`: every command, each imported only when it is called, so that `narthex --help` is quick.
+
+Exit status of every command:
+
+    0    done
+    1    rightly asked and failed: disk, network, a server's answer, a training that diverged, a fault of Narthex; also
+         what was to be checked is not in order (`world check`, `show` and `pack`, `data inspect`, `doctor`)
+    2    wrongly asked: an option, a value, or a file that was named cannot be used, so that only another call helps
+    130  stopped by ^C; 143 by SIGTERM (both after cleaning up)
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from types import FrameType
 from typing import NoReturn
 
 FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
+TERMINATED = 143
 TRACEBACK_VARIABLE = "NARTHEX_TRACEBACK"
+_OURS = ("service.errors", "clips.errors", "model.errors", "recon.errors")
 
 
 @dataclass(frozen=True)
@@ -61,7 +76,7 @@ Examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit: 0 done, 1 failed, 2 used wrongly. Errors are one line and a remedy, no traceback."""
+    """Run a command and exit with the status that the module says. Errors are one line and a remedy, no traceback."""
     name, *rest = list(sys.argv[1:] if arguments is None else arguments) or [""]
     if name in COMMANDS:
         raise SystemExit(_run(name, rest))
@@ -83,9 +98,38 @@ def help_text() -> str:
     return _HEAD + "".join(f"  {name:<{width}}  {entry.about}\n" for name, entry in COMMANDS.items()) + _FOOT
 
 
+def exit_status(error: Exception) -> int:
+    """The exit status that an error means, by the rule of this module; imports nothing that errors are made of."""
+    if isinstance(error, FileNotFoundError | IsADirectoryError | NotADirectoryError):
+        return WRONG_USE
+    names = {kind.__name__ for kind in type(error).__mro__ if kind.__module__ in _OURS}
+    if not names.isdisjoint({"TrainingDiverged", "NoRoom"}):
+        return FAILED
+    wrong = {"ClipError", "ModelError", "ReconError", "InvalidInput", "Unsupported"}
+    return FAILED if names.isdisjoint(wrong) else WRONG_USE
+
+
+@contextmanager
+def _cleaning_up_when_terminated() -> Iterator[None]:
+    """SIGTERM unwinds as ^C does, so that half-written files are removed; commands may set handlers of their own."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(TERMINATED)
+
+
 def _run(name: str, arguments: list[str]) -> int:
     try:
-        _call(name, arguments)
+        with _cleaning_up_when_terminated():
+            _call(name, arguments)
     except KeyboardInterrupt:
         print("narthex: stopped", file=sys.stderr)
         return INTERRUPTED
@@ -112,7 +156,7 @@ def _call(name: str, arguments: list[str]) -> None:
 
 
 def _say(error: Exception) -> int:
-    """Says what failed in one line; input that is wrong is 2, anything else 1."""
+    """Says what failed in one line; the exit status."""
     if os.environ.get(TRACEBACK_VARIABLE):
         traceback.print_exception(error)
     if _is_known(error):
@@ -120,13 +164,12 @@ def _say(error: Exception) -> int:
     else:
         print(f"narthex: {type(error).__name__}: {error}", file=sys.stderr)
         print(f"narthex: this is a fault of Narthex; {TRACEBACK_VARIABLE}=1 shows where", file=sys.stderr)
-    return WRONG_USE if type(error).__name__.startswith("Invalid") else FAILED
+    return exit_status(error)
 
 
 def _is_known(error: Exception) -> bool:
     """Whether the error is one that a user can do something about: ours, or of files and the network."""
-    ours = ("service.errors", "clips.errors", "model.errors", "recon.errors")
-    return isinstance(error, OSError) or any(kind.__module__ in ours for kind in type(error).__mro__)
+    return isinstance(error, OSError) or any(kind.__module__ in _OURS for kind in type(error).__mro__)
 
 
 def _version() -> str:

@@ -15,11 +15,12 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from service.cli.app import exit_status
+
 if TYPE_CHECKING:
     from clips.footage.transforms_json import TransformsRule
 
 data_app = typer.Typer(no_args_is_help=True, add_completion=False)
-WRONG_INPUT = 2
 SHOWN_ROWS = 30
 MAX_CLIPS = 1_000_000
 MAX_FIRST_SEED = 2**62
@@ -295,23 +296,23 @@ def _bar(name: str, total: int, *, quiet: bool) -> Iterator[Callable[[int], None
 
 @contextmanager
 def _errors(command: str) -> Iterator[None]:
-    """Errors that a user can do something about become one line and exit 2 (wrong input) or 1 (disk, files)."""
+    """Errors that a user can do something about become one line, with the exit status of `service.cli.app`."""
     from clips.errors import ClipError
 
     try:
         yield
     except ClipError as error:
-        _fail(command, str(error), WRONG_INPUT, error)
+        _fail(command, str(error), error)
     except OSError as error:
         text = (
             str(error) if error.errno is None else f"{error.strerror}{f': {error.filename}' if error.filename else ''}"
         )
-        _fail(command, text, 1, error)
+        _fail(command, text, error)
 
 
-def _fail(command: str, text: str, code: int, error: Exception) -> NoReturn:
+def _fail(command: str, text: str, error: Exception) -> NoReturn:
     typer.echo(f"narthex data {command}: {text}", err=True)
-    raise typer.Exit(code) from error
+    raise typer.Exit(exit_status(error)) from error
 
 
 def _typed(context: typer.Context) -> str:

@@ -15,7 +15,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
+from clips.atomic_file import remove_left
 from clips.camera_path import CameraPath, PathKind
+from service.cli.app import exit_status
 from service.cli.generate_options import (
     ControlChoice,
     ControlOption,
@@ -88,6 +90,7 @@ def generate(
     console = Console(stderr=True, quiet=as_json)
     with _one_line_errors():
         out.mkdir(parents=True, exist_ok=True)
+        remove_left(out)
         generator = Generator.load(weights)
         put_on_loras(generator, lora or [])
         order = _Order(prompt, camera, frames, steps, guidance)
@@ -100,7 +103,7 @@ def generate(
 
 @contextmanager
 def _one_line_errors() -> Iterator[None]:
-    """What a person can mend is said in one line, with exit status 1."""
+    """What a person can mend is said in one line, with the exit status that `service.cli.app` gives it."""
     from clips.errors import ClipError
     from model.errors import ModelError
     from service.errors import ServiceError
@@ -109,7 +112,7 @@ def _one_line_errors() -> Iterator[None]:
         yield
     except (ModelError, ClipError, ServiceError, OSError) as error:
         typer.echo(f"narthex generate: {error}", err=True)
-        raise typer.Exit(1) from error
+        raise typer.Exit(exit_status(error)) from error
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from service.cli.app import WRONG_USE, exit_status
+
 if TYPE_CHECKING:
     import numpy as np
 
     from clips.clip import Clip
     from recon.scene import Scene4D
 
-WRONG_INPUT = 2
 SHEET_FRAMES = 6
 SIDEWAYS_M = 0.3
 
@@ -55,22 +56,22 @@ def reconstruct(
     console = Console(stderr=True, quiet=as_json)
     if not math.isfinite(ply_time_s):
         typer.echo(f"narthex reconstruct: --ply-time: got {ply_time_s}, allowed scene seconds", err=True)
-        raise typer.Exit(WRONG_INPUT)
+        raise typer.Exit(WRONG_USE)
     for target in (out, ply, sheet):
         if target is not None and not target.parent.is_dir():
             typer.echo(f"narthex reconstruct: {target}: there is no folder {target.parent}; make it first", err=True)
-            raise typer.Exit(WRONG_INPUT)
+            raise typer.Exit(WRONG_USE)
         if target is not None and target.is_dir():
             typer.echo(f"narthex reconstruct: {target}: is a folder; name a file in it", err=True)
-            raise typer.Exit(WRONG_INPUT)
+            raise typer.Exit(WRONG_USE)
     try:
         report = _run(clip, quality, console, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
     except (ClipError, ReconError) as error:
         typer.echo(f"narthex reconstruct: {_with_file(error, clip)}", err=True)
-        raise typer.Exit(WRONG_INPUT) from error
+        raise typer.Exit(WRONG_USE) from error
     except OSError as error:
         typer.echo(f"narthex reconstruct: {error}; name files that can be written", err=True)
-        raise typer.Exit(WRONG_INPUT) from error
+        raise typer.Exit(exit_status(error)) from error
     if as_json:
         typer.echo(json.dumps(report))
     else:

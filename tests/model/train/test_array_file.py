@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.errors import ModelError
+from model.errors import ModelError, NoRoom
 from model.train import array_file
 from model.train.array_file import LEFT_S, SPARE_BYTES, ArrayForm, kept_arrays, require_room
 from model.train.data import ClipRecipe, ClipStore
@@ -81,7 +81,7 @@ def test_a_disk_without_the_room_is_said_before_anything_is_written(
 ) -> None:
     big = {"frames": ArrayForm((100, 2**20), "u1")}
     monkeypatch.setattr(array_file.shutil, "disk_usage", lambda _: Usage(2**40, 0, 100 * 2**20))
-    with pytest.raises(ModelError, match=r"a store of 100 clips needs 132 MiB .* 100 MiB are free; make room"):
+    with pytest.raises(NoRoom, match=r"a store of 100 clips needs 132 MiB .* 100 MiB are free; make room"):
         kept_arrays(tmp_path, big)
     assert list(tmp_path.iterdir()) == []
     monkeypatch.setattr(array_file.shutil, "disk_usage", lambda _: Usage(2**40, 0, 140 * 2**20))
@@ -97,7 +97,7 @@ def test_a_disk_that_fills_meanwhile_stops_the_store_before_it_writes(
 ) -> None:
     store = ClipStore(tmp_path, ClipRecipe(clips=2, frames=9, width=48, height=32))
     monkeypatch.setattr(array_file.shutil, "disk_usage", lambda _: Usage(2**40, 0, SPARE_BYTES))
-    with pytest.raises(ModelError, match="another clip needs 32 MiB on its disk, and 32 MiB are free"):
+    with pytest.raises(NoRoom, match="another clip needs 32 MiB on its disk, and 32 MiB are free"):
         store.rgbd(0)
     assert not store.done.any()
     monkeypatch.undo()

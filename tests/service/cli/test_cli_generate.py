@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shutil
 from pathlib import Path
@@ -96,17 +97,17 @@ def test_people_are_told_what_was_not_understood(weights: Path, tmp_path: Path) 
     assert str(tmp_path / "seed-0.mp4") in stdout
 
 
-@pytest.mark.parametrize("prompt", ["", "   ", "a" * 100_000])
+@pytest.mark.parametrize("prompt", ["", "   ", "\u200b\ufeff", "a" * 100_000])
 def test_prompts_out_of_range_are_refused_with_a_message(weights: Path, tmp_path: Path, prompt: str) -> None:
     code, _, stderr = _run("--prompt", prompt, "--weights", str(weights), "--out", str(tmp_path))
-    assert code == 1
-    assert "prompt must have 1 to 4000 characters" in stderr
+    assert code == 2
+    assert "prompt must have" in stderr and f"got {len(prompt)}" in stderr
     assert "Traceback" not in stderr
 
 
 def test_missing_weights_are_refused_with_a_message(tmp_path: Path) -> None:
     code, _, stderr = _run("--prompt", "orb", "--weights", str(tmp_path / "none"), "--out", str(tmp_path))
-    assert code == 1
+    assert code == 2
     assert "vae.safetensors" in stderr
 
 
@@ -172,7 +173,7 @@ def test_an_adapter_changes_the_clip_by_its_weight(weights: Path, tmp_path: Path
     assert facts["loras"] == {"style": 0.5}
     common = ["--prompt", "orb", "--weights", str(weights), "--out", str(tmp_path / "twice")]
     code, _, stderr = _run(*common, "--lora", style, "--lora", f"{style}:0.5")
-    assert (code, "two files are named 'style'" in stderr) == (1, True)
+    assert (code, "two files are named 'style'" in stderr) == (2, True)
 
 
 def test_what_does_not_fit_the_cameras_is_made_without_and_said(
@@ -221,7 +222,7 @@ def test_wrong_options_are_refused_before_anything_is_made(
     np.save("nan.npy", depth)
     common = ["--prompt", "orb", "--weights", str(weights), "--steps", "1", "--out", "out"]
     code, _, stderr = _run(*common, *options)
-    assert code == 1, stderr
+    assert code == 2, stderr
     assert message in stderr
     assert "Traceback" not in stderr
     assert not list(Path("out").iterdir())
@@ -256,7 +257,7 @@ def test_damaged_weights_are_refused_by_name(weights: Path, tmp_path: Path, dama
     else:
         path.write_bytes(data[:-64] + b"\xff\x7f" * 32)
     code, _, stderr = _run("--prompt", "orb", "--weights", str(broken), "--out", str(tmp_path / "out"))
-    assert code == 1
+    assert code == 2
     assert "dit.safetensors" in stderr
     assert {"truncated": "cut short", "version": "version 9", "nan": "must be finite"}[damage] in stderr
 
@@ -272,3 +273,13 @@ def test_damaged_weights_are_refused_by_name(weights: Path, tmp_path: Path, dama
 )
 def test_an_adapter_is_a_file_and_perhaps_a_weight(written: str, file: str, weight: float) -> None:
     assert _file_and_weight(written) == (Path(file), weight)
+
+
+def test_what_a_killed_run_left_half_written_is_removed(weights: Path, tmp_path: Path) -> None:
+    old, new = (tmp_path / f".seed-0.clip.npz.{token}.tmp" for token in ("0123456789ab", "ba9876543210"))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (old.stat().st_mtime - 7200,) * 2)
+    _clip(weights, tmp_path)
+    assert not old.exists()
+    assert new.exists(), "another run may be writing it now"

@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from clips.errors import UnreadableClip
+from model.errors import InvalidSpec, NoRoom, TrainingDiverged, UnreadableCheckpoint, UnsupportedSpec
+from recon.errors import Unreconstructable
 from service.cli import app
+from service.errors import InvalidInput, NotFound, Unavailable
 
 
 def run(*arguments: str, monkeypatch: pytest.MonkeyPatch | None = None) -> int:
@@ -90,7 +94,7 @@ def test_missing_weights_are_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setenv("NARTHEX_MODEL_WEIGHTS_DIR", str(tmp_path / "none"))
-    assert run("serve", "--data", str(tmp_path / "data"), "--port", "0") == 1
+    assert run("serve", "--data", str(tmp_path / "data"), "--port", "0") == 2
     error = capsys.readouterr().err
     assert "vae.safetensors" in error
     assert "Traceback" not in error
@@ -129,3 +133,42 @@ def test_config_show_says_origins(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "server.port" in capsys.readouterr().out
     assert run("config", "show", "--json") == 0
     assert "origin" not in json.loads(capsys.readouterr().out)["server.port"]
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (InvalidSpec("x"), 2),
+        (UnsupportedSpec("x"), 2),
+        (UnreadableCheckpoint("x"), 2),
+        (UnreadableClip("x"), 2),
+        (InvalidInput("x"), 2),
+        (Unreconstructable("x"), 2),
+        (TrainingDiverged("x"), 1),
+        (NoRoom("x"), 1),
+        (Unavailable("x"), 1),
+        (NotFound("x"), 1),
+        (FileNotFoundError(2, "no such file"), 2),
+        (OSError(28, "no space"), 1),
+        (PermissionError(13, "not yours"), 1),
+        (ZeroDivisionError("x"), 1),
+    ],
+)
+def test_every_command_has_one_rule_of_exit_status(error: Exception, status: int):
+    assert app.exit_status(error) == status
+
+
+def test_sigterm_unwinds_so_that_half_written_files_go(tmp_path: Path):
+    code = (
+        "import os, signal, sys, time\nfrom pathlib import Path\nfrom clips.atomic_file import replacing\n"
+        "from service.cli import app\n"
+        "def half(name, arguments):\n"
+        "    with replacing(Path(sys.argv[1]) / 'a.npz') as partial:\n"
+        "        partial.write_bytes(b'half')\n"
+        "        os.kill(os.getpid(), signal.SIGTERM)\n"
+        "        time.sleep(60.0)\n"
+        "app._call = half\napp.main(['serve'])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=False)
+    assert done.returncode == 143
+    assert list(tmp_path.iterdir()) == []

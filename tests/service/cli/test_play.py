@@ -147,6 +147,6 @@ def test_a_server_that_wants_a_key_is_given_one(closed_server: str, tmp_path: Pa
 def test_a_folder_that_cannot_be_made_is_said_before_anything_is_played(server: str, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     code, _, said = play(str(TRACE), "--server", server, "--out", str(tmp_path / "file" / "out"))
-    assert code == 1 and "Not a directory" in said and "accepted" not in said
+    assert code == 2 and "Not a directory" in said and "accepted" not in said
     code, _, said = play(str(TRACE), "--server", "nonsense")
     assert code == 2 and "--server: got 'nonsense', expected HOST:PORT" in said
