@@ -116,7 +116,11 @@ def run(setup: Setup, prompts: int, jobs: int, console: Console) -> Results:
     with Progress(*columns, console=console) as progress:
         bar = progress.add_task("clips", total=sum(clips for _, clips in expected))
         results = course.combine(run_stages(setup, course, jobs, lambda count: progress.advance(bar, count)))
-    results.figures |= latency_figures(generator, latency_spec(generator, course.size))
+    spec = latency_spec(generator, course.size)
+    results.figures |= latency_figures(generator, spec)
+    for steps in sorted({DRAFT_STEPS, FEW} - {FULL_STEPS}):
+        few = latency_figures(generator, replace(spec, steps=steps))
+        results.figures |= {f"{name}_{steps}_steps": few[name] for name in ("latency_ms", "latency_over_bare")}
     found = same_slots(prompt_pairs(prompts))
     results.add({"chinese_same_slots": found.share}, {"chinese_same_slots": found})
     return results

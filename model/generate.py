@@ -3,7 +3,7 @@
 Every pixel and every depth comes from the networks; the dungeon renderer is not part of this path
 (test_generating_path_imports_no_renderer). A segment longer than what the transformer makes at once is made in
 windows: the last latent frame of one is given, clean, as the first of the next. Up to MAP_STEPS steps are the flow
-map's, one pass each; more follow the guided equation.
+map's; more follow the guided equation.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from model.checkpoint import load_dit, load_vae
 from model.control import control_features
 from model.dit import Condition, Dit, slot_indices
 from model.errors import ModelError, UnreadableCheckpoint, UnsupportedSpec
-from model.guidance import flow_map, guided_velocity
+from model.guidance import guided_map, guided_velocity
 from model.lora import WornLoras
 from model.prompt import PromptSlots, parse_prompt
 from model.rays import plucker_rays
@@ -173,7 +173,7 @@ class Generation:
 
     @property
     def uses_flow_map(self) -> bool:
-        """Whether it is made by the flow map, without guidance."""
+        """Whether it is made by the flow map."""
         return self.spec.steps <= MAP_STEPS
 
     @torch.inference_mode()
@@ -228,7 +228,7 @@ class Generation:
         dit, condition, state = self._generator.dit, self._windowed(window), self._latents[:, :, self._span(window)]
         levels = frame_grid(sigmas, self._given(window))
         if self.uses_flow_map:
-            return sample_map(flow_map(dit, condition), state, levels)
+            return sample_map(guided_map(dit, condition, self.spec.steps, self.spec.guidance), state, levels)
         return sample_euler(guided_velocity(dit, condition, self.spec.guidance, GUIDANCE_INTERVAL), state, levels)
 
     def _condition(self) -> Condition:

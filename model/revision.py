@@ -9,13 +9,16 @@ from pathlib import Path
 
 from model.errors import UnreadableCheckpoint
 
-DRAFT_STEPS = 4
+DRAFT_STEPS = 2
 FULL_STEPS = 20
 GUIDANCE = 2.0
 GUIDANCE_INTERVAL = (0.0, 1.0)
 """Sigmas between which guidance acts; outside a step costs half (`model/guidance.py`)."""
 MAP_STEPS = 4
-"""Up to so many steps a segment is made by the flow map, one pass a step; with more by the guided equation."""
+"""Up to so many steps a segment is made by the flow map; with more by the guided equation."""
+MAP_PUSHES = {1: 0.0, 2: 0.75, 3: 0.5, 4: 0.5}
+"""By steps: how far a step of the flow map is pushed beyond the guidance that it was taught, at `GUIDANCE` (see
+`model.guidance.guided_map`). Measured: docs/experiments/002; a single step bears none."""
 DEFAULT_CONTROL = "layout"
 """What steers a segment where nobody says: "layout" or "none", whichever was measured to be better."""
 PIECE_BYTES = 1 << 20

@@ -14,7 +14,7 @@ from torch import Tensor
 from clips.dungeon.graybox import graybox_depth
 from model.control import CONTROL_OBJECTS, CONTROL_ROOM, control_features
 from model.dit import Condition, Dit, slot_indices
-from model.guidance import flow_map, guided_velocity
+from model.guidance import guided_map, guided_velocity
 from model.layout import sample_layout
 from model.measure.scenes import Scene
 from model.rays import plucker_rays
@@ -47,7 +47,7 @@ class Sampling:
         guidance: scale; 1 is none.
         shift: of the sigma grid.
         interval: sigmas between which guidance acts.
-        mapped: jump along the few-step flow map, which has its guidance inside, instead of integrating the velocity.
+        mapped: jump along the few-step flow map instead of integrating the velocity.
     """
 
     steps: int
@@ -108,7 +108,7 @@ def sample(dit: Dit, condition: Condition, noise: Tensor, sampling: Sampling) ->
     """Latents from noise (B, C, t, h, w), as `model.generate` samples them."""
     sigmas = sigma_grid(sampling.steps, sampling.shift)
     if sampling.mapped:
-        return sample_map(flow_map(dit, condition), noise, sigmas)
+        return sample_map(guided_map(dit, condition, sampling.steps, sampling.guidance), noise, sigmas)
     return sample_euler(guided_velocity(dit, condition, sampling.guidance, sampling.interval), noise, sigmas)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from model.control import CONTROL_NONE, CONTROL_OBJECTS
 from model.dit import Condition, Dit
-from model.guidance import flow_map, guided_velocity
+from model.guidance import guided_map, guided_velocity
 from model.revision import GUIDANCE
 from model.rgbd import unpack_rgbd
 from model.sampler import sample_euler, sample_map, seeded_noise, sigma_grid
@@ -48,4 +48,4 @@ def _sampled(dit: Dit, condition: Condition, noise: Tensor) -> Tensor:
 
 
 def _mapped(dit: Dit, condition: Condition, noise: Tensor) -> Tensor:
-    return sample_map(flow_map(dit, condition), noise, sigma_grid(MAP_STEPS, SHIFT))
+    return sample_map(guided_map(dit, condition, MAP_STEPS, GUIDANCE), noise, sigma_grid(MAP_STEPS, SHIFT))

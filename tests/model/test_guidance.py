@@ -12,8 +12,9 @@ from clips.cameras import Cameras
 from model.control import CONTROL_CHANNELS, CONTROL_OBJECTS
 from model.dit import Condition, Dit
 from model.errors import InvalidSpec
-from model.guidance import flow_map, guided_velocity
+from model.guidance import flow_map, guided_map, guided_velocity
 from model.rays import plucker_rays
+from model.revision import GUIDANCE, MAP_PUSHES, MAP_STEPS
 from model.sampler import frame_grid, sample_euler, sample_map, seeded_noise, sigma_grid
 
 SHAPE = (6, 3, 4, 6)
@@ -131,6 +132,28 @@ def test_a_flow_map_is_one_pass_told_where_it_goes(small_dit: Dit, condition: Co
     batches.clear()
     sample_map(flow_map(small_dit, condition), state, sigma_grid(4, 2.0))
     assert batches == [3] * 4
+
+
+def test_a_push_of_the_map_goes_on_from_what_is_without_slots(
+    small_dit: Dit, condition: Condition, batches: list[int]
+) -> None:
+    state, sigmas = _inputs()
+    there = torch.tensor([0.5, 0.0, 0.3])
+    plain = flow_map(small_dit, condition)(state, sigmas, there)
+    without = flow_map(small_dit, condition.without_slots())(state, sigmas, there)
+    batches.clear()
+    pushed = guided_map(small_dit, condition, 2, GUIDANCE)(state, sigmas, there)
+    assert batches == [6]
+    assert torch.allclose(pushed, plain + MAP_PUSHES[2] * (plain - without), atol=1e-5)
+    assert torch.equal(guided_map(small_dit, condition, 2, 1.0)(state, sigmas, there), plain)
+    assert torch.equal(guided_map(small_dit, condition, 1, 9.0)(state, sigmas, there), plain)
+    assert batches[1:] == [3, 3]
+
+
+@pytest.mark.parametrize("steps", [0, MAP_STEPS + 1])
+def test_the_map_makes_few_steps_only(small_dit: Dit, condition: Condition, steps: int) -> None:
+    with pytest.raises(InvalidSpec, match="flow map makes 1 to 4 steps"):
+        guided_map(small_dit, condition, steps, 2.0)
 
 
 def test_given_frames_stay_through_guided_sampling(small_dit: Dit, condition: Condition) -> None:
