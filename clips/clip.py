@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float32, Float64, UInt8
 
 from clips.atomic_file import replacing
 from clips.cameras import Cameras
-from clips.errors import ClipError, InvalidClip, UnreadableClip
+from clips.errors import ClipError, InvalidCameras, InvalidClip, UnreadableClip
 
 CLIP_VERSION = 1
 MAX_CLIP_BYTES = 4 * 2**30
@@ -90,12 +90,14 @@ def load_clip(path: Path) -> Clip:
 
     Raises:
         UnreadableClip: no such file, not a clip, cut short, too large (MAX_CLIP_BYTES), or of another version.
-        InvalidClip, InvalidCameras: the file is whole but what it holds is not a clip.
+        InvalidClip, InvalidCameras: the file is whole but what it holds is not a clip; names the file too.
     """
     try:
         _refuse_huge(path)
         with np.load(path, allow_pickle=False) as arrays:
             return _from_arrays(path, arrays)
+    except (InvalidClip, InvalidCameras) as error:
+        raise type(error)(f"{path}: {error}") from error
     except ClipError:
         raise
     except _DAMAGE as error:

@@ -137,6 +137,8 @@ class Graybox:
             InvalidRoom: a field is missing, of the wrong type or out of range.
         """
         try:
+            if not isinstance(fields["proxies"], list):
+                raise TypeError(f"proxies must be a list, got {type(fields['proxies']).__name__}")
             proxies = tuple(_proxy(one) for one in fields["proxies"])
             return Graybox(float(fields["width_m"]), float(fields["height_m"]), float(fields["depth_m"]), proxies)
         except (KeyError, TypeError, ValueError, OverflowError) as error:

@@ -12,7 +12,7 @@ import pytest
 from clips import clip as clip_module
 from clips.camera_path import CameraPath
 from clips.clip import CLIP_VERSION, Clip, load_clip, save_clip
-from clips.errors import ClipError, InvalidClip, UnreadableClip
+from clips.errors import ClipError, InvalidCameras, InvalidClip, UnreadableClip
 
 
 def _clip(frames: int = 3, mask: bool = True) -> Clip:
@@ -126,7 +126,14 @@ def test_foreign_archives_are_unreadable(tmp_path, changed, message: str) -> Non
 def test_a_whole_file_with_arrays_that_disagree_is_an_invalid_clip(tmp_path) -> None:
     path = tmp_path / "bad.npz"
     np.savez(path, **_arrays(depth=np.ones((3, 6, 7), dtype=np.float32)))
-    with pytest.raises(InvalidClip, match="depth must be float32"):
+    with pytest.raises(InvalidClip, match=r"bad\.npz: depth must be float32"):
+        load_clip(path)
+
+
+def test_cameras_that_are_none_are_said_of_their_file(tmp_path) -> None:
+    path = tmp_path / "bad.npz"
+    np.savez(path, **_arrays(viewmats=np.full((3, 4, 4), np.nan)))
+    with pytest.raises(InvalidCameras, match=r"bad\.npz: viewmats must be finite; frames \[0, 1, 2\]"):
         load_clip(path)
 
 

@@ -78,6 +78,8 @@ def changed(**fields: Any) -> content_pb2.SegmentSpec:
     return message
 
 
+UNLISTED = json.dumps({"width_m": 5, "height_m": 3, "depth_m": 6, "proxies": {}})
+NO_WIDTH = json.dumps({"width_m": math.nan, "height_m": 3, "depth_m": 6, "proxies": []})
 NOT_RIGID = [2.0] * 80
 NOT_A_NUMBER = [math.nan] * 80
 
@@ -108,6 +110,9 @@ NOT_A_NUMBER = [math.nan] * 80
         ({"control_kind": "sketch"}, "spec.control_kind", "got 'sketch', expected none, layout, blockout or nothing"),
         ({"control_kind": "blockout"}, "spec.graybox_json", "got none, expected one"),
         ({"control_kind": "none", "graybox_json": GRAYBOX_JSON}, "spec.graybox_json", "got one"),
+        ({"control_kind": "", "graybox_json": UNLISTED}, "spec.graybox_json", "proxies must be a list, got dict"),
+        ({"control_kind": "", "graybox_json": NO_WIDTH}, "spec.graybox_json", "width_m must be within"),
+        ({"control_kind": "", "graybox_json": "[" * 100_000}, "spec.graybox_json", "recursion"),
         ({"control_kind": "", "graybox_json": "{"}, "spec.graybox_json", "property name"),
         ({"control_kind": "", "graybox_json": "[" * 100_000}, "spec.graybox_json", "recursion"),
         ({"control_kind": "", "graybox_json": '"box"'}, "spec.graybox_json", "not a graybox"),
