@@ -14,6 +14,13 @@ from service.api.convert.names import MAX_TIME_S, timestamp, to_name
 from service.work.job import Job, JobKind, JobState
 from service.work.usage import UsagePart, UsageReport
 
+_ASKED_WRONGLY = {
+    "UnsupportedSpec": code_pb2.UNIMPLEMENTED,
+    "InvalidSpec": code_pb2.INVALID_ARGUMENT,
+    "InvalidCameras": code_pb2.INVALID_ARGUMENT,
+}
+"""Status by the class of the error that a job ended with, which `last_error` begins with (`Attempt`)."""
+
 FINAL_STATES = (JobState.DONE, JobState.CANCELLED, JobState.DEAD)
 
 
@@ -57,7 +64,7 @@ def operation_message(job: Job, response: Message | None) -> operations_pb2.Oper
     operation = operations_pb2.Operation(name=to_name("operations", job.job_id), done=job.state in FINAL_STATES)
     operation.metadata.Pack(metadata)
     if job.state is JobState.DEAD:
-        operation.error.code, operation.error.message = code_pb2.INTERNAL, f"gave up: {job.last_error}"
+        operation.error.code, operation.error.message = _blamed(job.last_error), f"gave up: {job.last_error}"
     elif job.state is JobState.CANCELLED:
         operation.error.code, operation.error.message = code_pb2.CANCELLED, "cancelled"
     elif response is not None:
@@ -66,6 +73,12 @@ def operation_message(job: Job, response: Message | None) -> operations_pb2.Oper
         operation.error.code = code_pb2.NOT_FOUND
         operation.error.message = "done, but what it made was evicted since; ask for it again"
     return operation
+
+
+def _blamed(last_error: str) -> int:
+    """The status of a job that failed: INTERNAL, unless it was asked for what no attempt can make."""
+    kind = last_error.partition(":")[0]
+    return int(_ASKED_WRONGLY.get(kind, code_pb2.INTERNAL))
 
 
 def done_operation(name: str, trace_id: str, response: Message) -> operations_pb2.Operation:

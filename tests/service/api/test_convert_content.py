@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from google.longrunning import operations_pb2
+from google.rpc import code_pb2
 from narthex.v1 import content_pb2, design_service_pb2, operate_service_pb2, quality_pb2
 
 from clips.camera_path import CameraPath
@@ -197,6 +198,20 @@ def test_operations_follow_their_jobs(state: JobState, done: bool, result: str |
     metadata = design_service_pb2.OperationMetadata()
     assert operation.metadata.Unpack(metadata)
     assert (metadata.stage, metadata.chunks_done, metadata.chunks_total) == ("denoise", 1, 5)
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        ("UnsupportedSpec: this model makes segments of 17 or 33 frames", code_pb2.UNIMPLEMENTED),
+        ("InvalidSpec: control: depth must be finite", code_pb2.INVALID_ARGUMENT),
+        ("ZeroDivisionError: division by zero", code_pb2.INTERNAL),
+        ("its worker was lost", code_pb2.INTERNAL),
+    ],
+)
+def test_a_job_that_gave_up_blames_the_request_where_that_asked_for_what_cannot_be(error: str, code: int):
+    operation = operation_message(job(JobState.DEAD, last_error=error), None)
+    assert (operation.error.code, operation.error.message) == (code, f"gave up: {error}")
 
 
 def test_an_operation_whose_result_was_evicted_says_so():
