@@ -1,7 +1,10 @@
 """States and logs as a kill or a full disk leaves them: named and refused, or mended."""
 
 import json
+import os
+import signal
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 import torch
@@ -99,3 +102,45 @@ def test_what_a_killed_save_left_is_removed(tmp_path: Path) -> None:
     left.write_bytes(b"half a state")
     _training(tmp_path, 8)
     assert not left.exists()
+
+
+@pytest.mark.parametrize("written_share", [0.0, 0.5, 1.0])
+def test_a_run_killed_while_it_writes_its_state_resumes_to_the_same_curve(tmp_path: Path, written_share: float) -> None:
+    whole, killed = _trained(tmp_path / "whole"), tmp_path / "killed"
+    child = os.fork()
+    if child == 0:
+        _killed_at_its_second_save(killed, written_share)
+    _, status = os.waitpid(child, 0)
+    assert os.WTERMSIG(status) == signal.SIGKILL
+    (left,) = killed.glob(f".{STATE_FILE}.*.tmp")
+    assert _steps(killed) == [1, 2, 3, 4, 5, 6]
+    _training(killed, 6).run()
+    assert not left.exists()
+    assert (killed / LOG_FILE).read_text().count("\n") == 6
+    curves = [
+        [json.loads(line)["loss"] for line in (out / LOG_FILE).read_text().splitlines()] for out in (whole, killed)
+    ]
+    assert curves[0] == curves[1]
+    state, again = (torch.load(out / STATE_FILE, weights_only=True)["network"] for out in (whole, killed))
+    assert all(torch.equal(state[name], again[name]) for name in state)
+
+
+def _killed_at_its_second_save(out: Path, written_share: float) -> NoReturn:
+    """Trains in a process of its own, which ends by SIGKILL when so much of the last state is written."""
+    signal.alarm(60)  # Should the child hang, it ends and the test says so.
+    torch.set_num_threads(1)
+    try:
+        write, saves = Path.write_bytes, []
+
+        def dying(path: Path, content: bytes) -> int:
+            if path.name.startswith(f".{STATE_FILE}."):
+                saves.append(path)
+            if len(saves) == 2:
+                write(path, content[: int(written_share * len(content))])
+                os.kill(os.getpid(), signal.SIGKILL)
+            return write(path, content)
+
+        Path.write_bytes = dying  # type: ignore[method-assign, assignment]
+        _training(out, 6).run()
+    finally:
+        os._exit(1)
