@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -283,3 +284,15 @@ def test_what_a_killed_run_left_half_written_is_removed(weights: Path, tmp_path:
     _clip(weights, tmp_path)
     assert not old.exists()
     assert new.exists(), "another run may be writing it now"
+
+
+def test_a_clip_that_may_not_be_written_is_one_line_and_leaves_nothing(weights: Path, tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2_000, hard))
+    try:
+        code, _, stderr = _run("--prompt", "orb", "--steps", "1", "--weights", str(weights), "--out", str(tmp_path))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1
+    assert "File too large" in stderr and "seed-0.clip.npz" in stderr and "Traceback" not in stderr
+    assert list(tmp_path.iterdir()) == []
