@@ -1,14 +1,14 @@
-"""The worked example of an adapter: a palette and a texture that the base never saw, learned from 60 clips.
+"""The worked example of an adapter: a palette and a texture that the base never saw, learned from 200 clips.
 
     python -m benchmarks.lora [--json] [--check] [--lora FILE] [--minutes 10] [--scenes 216] [--out DIR]
-        [--clips 60] [--rank 8] [--layer PATTERN ...] [--steps N]
+        [--clips 200] [--rank 16] [--layer PATTERN ...] [--steps N]
 
 Without --lora the clips are rendered and restyled (`benchmarks.style.restyle`), and `narthex train lora` learns from
 them on one thread; both go on where a run before stopped. Then one clip is generated for each of many held-out
 scenes by the base and one, of the same seed, by the base with the adapter, under the default blockout. Style distance
 (`benchmarks.style.distance`) is that to the real clips of the same scenes, restyled; its floor is that of the
 restyled training clips, which show other rooms. The judge looks at the adapter's clips after the palette is taken
-back (the hatching stays, so its own loss on real clips treated alike is printed beside). A slot is held to its aim
+back (the bands stay, so its own loss on real clips treated alike is printed beside). A slot is held to its aim
 where the judge gets at least 0.9 of those real clips right. A sheet lies in the folder of --out.
 """
 
@@ -71,7 +71,7 @@ def sampling(steps: int) -> Sampling:
 def training_command(arguments: argparse.Namespace) -> list[str]:
     """The `narthex train lora` that learns from the example's clips, with what the arguments say of the recipe."""
     command = [sys.executable, "-m", "service.cli.app", "train", "lora", "--clips", str(arguments.out / "clips")]
-    command += ["--weights", str(arguments.weights), "--out", str(arguments.out / "teal-hatch"), "--resume"]
+    command += ["--weights", str(arguments.weights), "--out", str(arguments.out / "violet-bands"), "--resume"]
     ends = ["--minutes", str(arguments.minutes)] if arguments.steps is None else ["--steps", str(arguments.steps)]
     rank = [] if arguments.rank is None else ["--rank", str(arguments.rank)]
     return [*command, *ends, *rank, *(word for pattern in arguments.layer for word in ("--layer", pattern))]
@@ -81,7 +81,7 @@ def trained_adapter(arguments: argparse.Namespace) -> Path:
     """The file of an adapter of the example's clips, both made in the folder of --out."""
     write_folder(arguments.out / "clips", arguments.clips)
     subprocess.run(training_command(arguments), check=True, stdout=sys.stderr)
-    return Path(arguments.out / "teal-hatch" / "teal-hatch.safetensors")
+    return Path(arguments.out / "violet-bands" / "violet-bands.safetensors")
 
 
 def style_figures(name: str, clips: list[np.ndarray], reference: list[np.ndarray]) -> Figures:
@@ -147,7 +147,7 @@ def measure(
     )
     figures = {"unload_exact": float(same and bytes_of(dit) == before)}
     clips["real"] = [MadeClip(scene.frames, scene.depth) for scene in scenes]
-    clips["restyled"] = [MadeClip(restyle(scene.sample.clip).frames, scene.depth) for scene in scenes]
+    clips["restyled"] = [MadeClip(restyle(scene.sample.clip, scene.box_depth).frames, scene.depth) for scene in scenes]
     said("style distance")
     reference = [clip.frames for clip in clips["restyled"]]
     for name, some in {**clips, "coded": coded(networks[0], clips["restyled"])}.items():

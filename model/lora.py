@@ -21,8 +21,9 @@ from torch import Tensor, nn
 
 from model.errors import ModelError
 
-TARGETS: tuple[str, ...] = ("blocks.*",)
-"""The attention and MLP layers of `model.dit.Dit`, by name pattern."""
+TARGETS: tuple[str, ...] = ("embed_latents", "slot_keys_values", "blocks.*", "final")
+"""What of `model.dit.Dit` learns a style, by name pattern: the layers at both ends, where a new palette is one product
+on the way in and one on the way out, the slots' keys and values, and attention and MLP of every block."""
 
 NEVER: tuple[str, ...] = ("*modulation*",)
 """Linear layers that no pattern takes unless it names them to the letter: they scale and gate, they do not mix."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import copy
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +26,7 @@ from model.errors import ModelError
 from model.guidance import guided_velocity
 from model.interpolant import interpolate, velocity
 from model.lora import Lora, LoraConfig
-from model.lora_file import save_lora
+from model.lora_file import load_lora, save_lora
 from model.measure.velocity import velocity_loss
 from model.revision import GUIDANCE
 from model.rgbd import unpack_rgbd
@@ -39,6 +41,7 @@ from model.train.noise import given_frames, sample_frame_noise
 from model.train.pictures import save_sheet
 
 FACTS_FILE = "training.json"
+BEST_FILE = "best.safetensors"
 VALIDATED_PRIOR = 16
 LOOK_CLIPS = 3
 LOOK_STEPS = 12
@@ -199,6 +202,28 @@ def adapter_path(out: Path) -> Path:
     return out / f"{out.resolve().name}.safetensors"
 
 
+@dataclass(frozen=True, eq=False)
+class BestAdapter:
+    """The adapter of lowest `val_loss` so far, in a file: a style's clips are few, and are known by heart at last.
+
+    A resumed training that lost its last steps offers the same adapters again, so the file may be ahead of it.
+    """
+
+    path: Path
+    base_revision: str
+
+    @property
+    def val_loss(self) -> float:
+        """That of the adapter in the file; infinity where there is none."""
+        return float(load_lora(self.path).recipe["val_loss"]) if self.path.exists() else math.inf
+
+    def offer(self, layers: LowRankLayers, step: int, figures: Mapping[str, float]) -> None:
+        """Keep the layers if their `val_loss` is lower than that of the file."""
+        if figures["val_loss"] < self.val_loss:
+            kept = {"kept_step": step, **{name: figures[name] for name in ("val_loss", "val_prior")}}
+            save_lora(layers.as_lora(self.base_revision, kept), self.path)
+
+
 def train_lora(
     plan: TrainingPlan,
     data: LoraData,
@@ -208,6 +233,8 @@ def train_lora(
     on_progress: OnProgress | None = None,
 ) -> tuple[Lora, dict[str, float]]:
     """Train, write the adapter to `adapter_path(plan.out)`; the adapter and its figures beside those of the base.
+
+    The adapter is that of the lowest `val_loss` among those looked at: every `plan.look_every` steps, and the last.
 
     Raises:
         TrainingDiverged: a loss was not finite.
@@ -226,18 +253,43 @@ def train_lora(
     metric = depth_metric(vae, data.dit.config.latent_size)
     task = LoraTask(layers, average, data, policy, weights, metric, trained)
     before = {f"base_{name}": value for name, value in task.validate(LowRankLayers(data.dit, config)).items()}
+    best = BestAdapter(plan.out / BEST_FILE, data.base_revision)
+
+    def looked(share: float, line: dict[str, float]) -> None:
+        if "val_loss" in line:
+            best.offer(average, int(line["step"]), line)
+        if on_progress is not None:
+            on_progress(share, line)
+
     training = Training(task, plan, average, resume)
+    if not training.step:
+        best.path.unlink(missing_ok=True)
     try:
-        training.run(on_progress)
+        training.run(looked)
     finally:
         data.dit.eval()
-    figures = {**task.validate(average), **before}
-    task.look(average, plan.out, training.step)
-    facts = {"steps": training.step, "trained_s": round(training.trained_s, 1), "style_rows": policy.style_rows}
+    best.offer(average, training.step, task.validate(average))
+    return _finished(plan.out, best, task, training, before)
+
+
+def _finished(
+    out: Path, best: BestAdapter, task: LoraTask, training: Training, before: Mapping[str, float]
+) -> tuple[Lora, dict[str, float]]:
+    """The best adapter, written under the training's name with all that is known of it, and its figures."""
+    kept = load_lora(best.path)
+    figures = {name: float(kept.recipe[name]) for name in ("kept_step", "val_loss", "val_prior")} | before
+    task.look(_layers_of(kept, task), out, int(kept.recipe["kept_step"]))
+    facts = {"steps": training.step, "trained_s": round(training.trained_s, 1), "style_rows": task.policy.style_rows}
     rounded = {name: round(value, 4) for name, value in figures.items()}
-    lora = average.as_lora(data.base_revision, {**data.recipe, **facts, **rounded})
-    save_lora(lora, adapter_path(plan.out))
+    lora = replace(kept, recipe={**task.data.recipe, **facts, **rounded, "kept_step": int(kept.recipe["kept_step"])})
+    save_lora(lora, adapter_path(out))
     return lora, {"steps": float(training.step), "trained_s": training.trained_s, **figures}
+
+
+def _layers_of(lora: Lora, task: LoraTask) -> LowRankLayers:
+    layers = LowRankLayers(task.data.dit, lora.config)
+    layers.start_from(lora)
+    return layers
 
 
 def _claim(folder: Path, data: LoraData, config: LoraConfig, policy: LoraPolicy) -> None:

@@ -58,6 +58,15 @@ class LowRankLayers(nn.Module):
             for handle in handles:
                 handle.remove()
 
+    @torch.no_grad()
+    def start_from(self, lora: Lora) -> None:
+        """Take the factors of an adapter of the same layers and rank."""
+        for name, part in self.parts.items():
+            if isinstance(part, LowRank):
+                down, up = lora.factors[name.replace(DOT, ".")]
+                part.down.copy_(down)
+                part.up.copy_(up)
+
     def as_lora(self, base_revision: str, recipe: Mapping[str, Any]) -> Lora:
         """The adapter as it is now."""
         factors = {}

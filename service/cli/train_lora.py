@@ -24,11 +24,15 @@ def train_lora_command(
     weights: Annotated[Path | None, typer.Option(help="Folder of the base's weights; default: the shipped.")] = None,
     minutes: Minutes = None,
     steps: Steps = None,
-    rank: Annotated[int, typer.Option(help="Rank of the change of every layer.", min=1, max=256)] = 8,
+    rank: Annotated[int, typer.Option(help="Rank of the change of every layer.", min=1, max=256)] = 16,
     alpha: Annotated[float | None, typer.Option(help="Scale of the changes; default: twice the rank.")] = None,
     layer: Annotated[
         list[str] | None,
-        typer.Option(help="Name pattern of layers to change, may be repeated; default: blocks.*.", metavar="PATTERN"),
+        typer.Option(
+            help="Name pattern of layers to change, may be repeated; default: attention and MLP of every block, the "
+            "slots' keys and values, and the layers at both ends (model.lora.TARGETS).",
+            metavar="PATTERN",
+        ),
     ] = None,
     prior_rows: Annotated[
         int, typer.Option(help="Rows of plain rooms in a batch of 8, which hold the geometry.", min=0, max=7)
@@ -47,9 +51,9 @@ def train_lora_command(
 
         narthex train lora --clips my-clips --out runs/my-style
 
-        narthex train lora --clips my-clips --out runs/my-style --minutes 20 --rank 16 --resume --json
+        narthex train lora --clips my-clips --out runs/my-style --minutes 20 --rank 8 --resume --json
 
-        narthex train lora --clips my-clips --out runs/mine --layer "blocks.*" --layer embed_latents --layer final
+        narthex train lora --clips my-clips --out runs/mine --layer "blocks.*" --layer final
     """
     from dataclasses import replace
 

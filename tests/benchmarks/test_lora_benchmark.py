@@ -74,7 +74,7 @@ def _options(command: list[str]) -> list[str]:
 def test_the_training_is_a_command_that_anyone_can_type(tmp_path: Path) -> None:
     plain = training_command(parsed(["--out", str(tmp_path), "--weights", "base"]))
     assert plain[1:5] == ["-m", "service.cli.app", "train", "lora"]
-    wanted = ["--clips", f"{tmp_path}/clips", "--weights", "base", "--out", f"{tmp_path}/teal-hatch", "--resume"]
+    wanted = ["--clips", f"{tmp_path}/clips", "--weights", "base", "--out", f"{tmp_path}/violet-bands", "--resume"]
     assert _options(plain) == [*wanted, "--minutes", "10.0"]
 
 

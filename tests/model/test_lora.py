@@ -16,7 +16,7 @@ from model.lora_file import load_lora, save_lora
 from model.spec import SegmentSpec
 
 REVISION = "0123456789ab"
-CONFIG = LoraConfig(rank=2, alpha=4.0)
+CONFIG = LoraConfig(rank=2, alpha=4.0, targets=("blocks.*",))
 
 
 class TinyBlock(nn.Module):
@@ -74,7 +74,7 @@ def _bytes(network: nn.Module) -> dict[str, bytes]:
 
 
 def test_patterns_choose_attention_and_mlp_and_leave_modulation_alone(network: TinyNetwork) -> None:
-    assert list(target_layers(network)) == LAYERS
+    assert list(target_layers(network, ("blocks.*",))) == LAYERS
     assert list(target_layers(network, ("*.qkv", "final"))) == ["blocks.0.qkv", "blocks.1.qkv", "final"]
     assert list(target_layers(network, ("blocks.1.modulation",))) == ["blocks.1.modulation"]
 
@@ -88,9 +88,9 @@ def test_a_pattern_that_chooses_nothing_is_refused_by_name(network: TinyNetwork,
 
 def test_wearing_adds_the_scaled_product(network: TinyNetwork) -> None:
     adapter = _adapter(network, 1)
-    before = {name: layer.weight.clone() for name, layer in target_layers(network).items()}
+    before = {name: layer.weight.clone() for name, layer in target_layers(network, CONFIG.targets).items()}
     WornLoras(network, REVISION).put_on("style", adapter, 0.5)
-    for name, layer in target_layers(network).items():
+    for name, layer in target_layers(network, CONFIG.targets).items():
         down, up = adapter.factors[name]
         assert torch.allclose(layer.weight, before[name] + 0.5 * (4.0 / 2) * up @ down)
 
@@ -113,7 +113,9 @@ def test_taking_off_restores_every_byte(network: TinyNetwork) -> None:
 
 def test_taking_off_restores_every_byte_of_the_transformer(small_dit: nn.Module) -> None:
     before = _bytes(small_dit)
-    with wearing(small_dit, {"style": (_adapter(small_dit, 3), 1.0)}, REVISION):
+    adapter = _adapter(small_dit, 3, LoraConfig(2, 4.0))
+    assert {"embed_latents", "slot_keys_values", "blocks.0.qkv", "final"} <= set(adapter.factors)
+    with wearing(small_dit, {"style": (adapter, 1.0)}, REVISION):
         during = _bytes(small_dit)
         assert {name for name in before if before[name] != during[name]} == {
             f"{name}.weight" for name in target_layers(small_dit)
@@ -193,13 +195,13 @@ def test_a_failure_while_merging_changes_nothing(network: TinyNetwork, monkeypat
 
 
 def test_several_at_once_are_the_sum_of_their_changes(network: TinyNetwork) -> None:
-    first, second = _adapter(network, 1), _adapter(network, 2, LoraConfig(3, 1.5))
-    base = {name: layer.weight.clone() for name, layer in target_layers(network).items()}
+    first, second = _adapter(network, 1), _adapter(network, 2, LoraConfig(3, 1.5, CONFIG.targets))
+    base = {name: layer.weight.clone() for name, layer in target_layers(network, CONFIG.targets).items()}
     worn = WornLoras(network, REVISION)
     worn.put_on("first", first, 0.8)
     worn.put_on("second", second, -0.3)
     assert worn.weights == {"first": 0.8, "second": -0.3}
-    for name, layer in target_layers(network).items():
+    for name, layer in target_layers(network, CONFIG.targets).items():
         total = base[name] + 0.8 * first.change(name) - 0.3 * second.change(name)
         assert torch.allclose(layer.weight, total, atol=1e-6)
 

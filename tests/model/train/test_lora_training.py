@@ -24,7 +24,7 @@ from model.train.data import slot_table
 from model.train.depth_metric import depth_loss, depth_metric
 from model.train.latents import LatentCoder, LatentStore
 from model.train.loop import TrainingPlan
-from model.train.lora import LoraData, LoraPolicy, LoraTask, adapter_path, train_lora
+from model.train.lora import BestAdapter, LoraData, LoraPolicy, LoraTask, adapter_path, train_lora
 from model.train.low_rank import LowRankLayers
 from model.train.style_clips import PriorClips, StyleClips
 from model.vae import Vae, VaeConfig
@@ -190,6 +190,40 @@ def test_a_folder_that_trains_another_adapter_is_refused(data: LoraData, tmp_pat
     with pytest.raises(ModelError, match="trains another adapter: base is"):
         other = replace(data, base_revision="ffffffffffff")
         train_lora(_plan(tmp_path / "out", steps=2), other, CONFIG, POLICY, resume=True)
+
+
+def test_the_adapter_of_the_lowest_validation_loss_is_kept(
+    data: LoraData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scripted losses: of the base, at steps 3, 6, 9 and 12 as the training looks, and after it."""
+    losses = iter([0.9, 0.6, 0.5, 0.7, 0.8, 0.8])
+    seen: list[dict[str, Tensor]] = []
+
+    def scripted(self: LoraTask, network: nn.Module) -> dict[str, float]:
+        seen.append({name: tensor.clone() for name, tensor in network.state_dict().items()})
+        return {"val_loss": next(losses), "val_prior": 0.25}
+
+    monkeypatch.setattr(LoraTask, "validate", scripted)
+    out = tmp_path / "out"
+    lora, figures = train_lora(_plan(out, look_every=3), data, CONFIG, POLICY, resume=False)
+    assert (figures["kept_step"], figures["val_loss"], figures["base_val_loss"]) == (6.0, 0.5, 0.9)
+    assert (lora.recipe["steps"], lora.recipe["kept_step"], lora.recipe["val_loss"]) == (12, 6, 0.5)
+    for name, (down, up) in load_lora(adapter_path(out)).factors.items():
+        part = f"parts.{name.replace('.', '/')}"
+        for factor, kept in (("down", down), ("up", up)):
+            assert torch.equal(kept, seen[2][f"{part}.{factor}"].half().float())
+            assert not torch.equal(kept, seen[-1][f"{part}.{factor}"].half().float())
+
+
+def test_a_worse_adapter_than_the_kept_one_is_not_kept(data: LoraData, tmp_path: Path) -> None:
+    layers = LowRankLayers(data.dit, CONFIG)
+    best = BestAdapter(tmp_path / "best.safetensors", REVISION)
+    assert best.val_loss == float("inf")
+    for step, loss in ((5, 0.5), (10, 0.6), (15, 0.5)):
+        best.offer(layers, step, {"val_loss": loss, "val_prior": 0.1})
+    assert load_lora(best.path).recipe == {"kept_step": 5, "val_loss": 0.5, "val_prior": 0.1}
+    best.offer(layers, 20, {"val_loss": 0.4, "val_prior": 0.1})
+    assert best.val_loss == 0.4
 
 
 def test_the_prior_is_held_in_depth_alone(vae: Vae) -> None:
