@@ -277,7 +277,8 @@ def _finished(
 ) -> tuple[Lora, dict[str, float]]:
     """The best adapter, written under the training's name with all that is known of it, and its figures."""
     kept = load_lora(best.path)
-    figures = {name: float(kept.recipe[name]) for name in ("kept_step", "val_loss", "val_prior")} | before
+    figures = {name: float(kept.recipe[name]) for name in ("kept_step", "val_loss", "val_prior")}
+    figures |= before
     task.look(_layers_of(kept, task), out, int(kept.recipe["kept_step"]))
     facts = {"steps": training.step, "trained_s": round(training.trained_s, 1), "style_rows": task.policy.style_rows}
     rounded = {name: round(value, 4) for name, value in figures.items()}
