@@ -55,6 +55,7 @@ CODES: Mapping[type[Exception], grpc.StatusCode] = MappingProxyType(
         model_errors.UnsupportedSpec: _Code.FAILED_PRECONDITION,
         model_errors.UnreadableCheckpoint: _Code.FAILED_PRECONDITION,
         model_errors.TrainingDiverged: _Code.INTERNAL,
+        model_errors.NoRoom: _Code.RESOURCE_EXHAUSTED,
         recon_errors.ReconError: _Code.INTERNAL,
         recon_errors.InvalidScene: _Code.INVALID_ARGUMENT,
         recon_errors.Unreconstructable: _Code.FAILED_PRECONDITION,

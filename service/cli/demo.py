@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
 from pathlib import Path
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -37,7 +34,6 @@ def demo(
         narthex demo --speed 2 --json > report.json
     """
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    signal.signal(signal.SIGTERM, _stop)
     from rich.console import Console
     from rich.markup import escape
 
@@ -56,8 +52,3 @@ def demo(
             console.print(f"[yellow]not as arranged:[/] {name.replace('_', ' ')}")
     seconds = report["seconds"]["total"]
     console.print(f"{seconds:.0f} s, {report['peak_memory_mb']} MB at most; see {escape(str(out / 'contact.png'))}")
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the demo as ^C does: every child process is ended first."""
-    sys.exit(128 + number)

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -48,7 +45,6 @@ def play(
         narthex play examples/traces/drowned-abbey.jsonl --out out/abbey --json
     """
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
-    signal.signal(signal.SIGTERM, _stop)
     from rich.console import Console
 
     from service.demo.trace import read_trace
@@ -128,8 +124,3 @@ def _say_forecasts(console: Console, report: Mapping[str, Any]) -> None:
             table.add_row(f"{at_s:.1f} s", f"{p50_s:.1f} s", f"{row['p90_s']:.1f} s", f"{at_s + p50_s:.1f} s", chance)
         if gate["forecast"]:
             console.print(table)
-
-
-def _stop(number: int, frame: FrameType | None) -> None:
-    """SIGTERM ends the replay as ^C does: the embedded server is ended first."""
-    sys.exit(128 + number)

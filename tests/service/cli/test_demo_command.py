@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,17 @@ REPORT: dict[str, Any] = {
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[DemoOptions]]:
-    """The options that the demo was run with; the answer to SIGTERM is put back afterwards."""
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[DemoOptions]:
+    """The options that the demo was run with."""
     options: list[DemoOptions] = []
-    monkeypatch.setattr("service.demo.walk.run_demo", lambda given, console: options.append(given) or REPORT)
+
+    def run_demo(given: DemoOptions, _console: object) -> dict[str, object]:
+        options.append(given)
+        return REPORT
+
+    monkeypatch.setattr("service.demo.walk.run_demo", run_demo)
     monkeypatch.setenv("GRPC_VERBOSITY", "ERROR")
-    before = signal.getsignal(signal.SIGTERM)
-    yield options
-    signal.signal(signal.SIGTERM, before)
+    return options
 
 
 def _run(*arguments: str) -> int:
@@ -67,19 +69,25 @@ def test_what_was_not_as_arranged_is_said(
     assert "61 s, 1800 MB at most" in said and "contact.png" in said
 
 
-def test_sigterm_ends_it_as_an_exit_so_that_its_children_are_ended(asked: list[DemoOptions], tmp_path: Path) -> None:
-    _run("--out", str(tmp_path), "--json")
-    stop = signal.getsignal(signal.SIGTERM)
-    assert callable(stop)
-    with pytest.raises(SystemExit) as ended:
-        stop(signal.SIGTERM, None)
-    assert ended.value.code == 128 + signal.SIGTERM
+def test_sigterm_ends_it_as_an_exit_so_that_its_children_are_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = []
+
+    def interrupted(_given: DemoOptions, _console: object) -> dict[str, object]:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            ended.append("children")
+        return REPORT
+
+    monkeypatch.setattr("service.demo.walk.run_demo", interrupted)
+    assert _run("--out", str(tmp_path), "--json") == 128 + signal.SIGTERM
+    assert ended == ["children"]
 
 
 def test_a_pace_out_of_range_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = signal.getsignal(signal.SIGTERM)
     assert _run("--out", str(tmp_path), "--speed", "100") != 0
-    signal.signal(signal.SIGTERM, before)
     said = capsys.readouterr().err
     assert "speed: got 100.0, allowed 0.1 to 20" in said
     assert "Traceback" not in said
