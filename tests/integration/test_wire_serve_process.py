@@ -101,8 +101,9 @@ def test_sigterm_drains_and_a_new_server_goes_on(serve: Any, tmp_path: Path):
             last = update.cursor
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert f"resume from cursor {last}" in caught.value.details()
-    # Not `end`: a second signal would find the drained server without its handler.
-    assert first.popen.wait(30) == 0
+    # Waited for first: a second signal would find the drained server without its handler.
+    first.popen.wait(30)
+    assert first.end(signal.SIGTERM) == 0
     second = serve()
     resumed = second.play.GetSession(pb2.GetSessionRequest(name=session), timeout=20)
     assert resumed.applied_sequence == 1
