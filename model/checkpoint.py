@@ -17,10 +17,10 @@ from torch.overrides import TorchFunctionMode
 from clips.atomic_file import replacing
 from model.dit import Dit, DitConfig
 from model.errors import InvalidSpec, UnreadableCheckpoint
+from model.supported import HEADER_KEY
 from model.vae import Vae, VaeConfig
 
 SCHEMA_VERSION = 1
-HEADER_KEY = "narthex"
 REPEATED = ("depth", "encoder_blocks", "decoder_blocks", "fine_blocks", "coarse_blocks")
 """Fields of configurations that say how often something with weights of its own is repeated."""
 

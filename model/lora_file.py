@@ -11,9 +11,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from model.checkpoint import HEADER_KEY, write_atomically
+from model.checkpoint import write_atomically
 from model.errors import ModelError, UnreadableCheckpoint
 from model.lora import Factors, Lora, LoraConfig
+from model.supported import HEADER_KEY
 
 LORA_VERSION = 1
 KIND = "lora"

@@ -79,7 +79,7 @@ class Director:
         self._settings = settings
         self._draining = False
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="narthex-reader")
-        self._worlds = WorldTable(engine, clock)
+        self._worlds = WorldTable(engine, clock, model_info.made)
         self._archive = Archive(engine, self._worlds.revision, settings.ring_updates)
         self._journal = Journal(engine, settings.max_pending_writes)
         self._registry = Registry(self._archive, clock, self._off_loop, settings.max_sessions_loaded)

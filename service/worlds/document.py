@@ -45,7 +45,9 @@ Title = Annotated[
 Chance = Annotated[float, Field(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=limits.MIN_SECONDS, le=limits.MAX_SECONDS)]
 Size = Annotated[list[int], Field(min_length=2, max_length=2, description="Width and height in pixels.")]
-Frames = Annotated[int, Field(description=f"Frames of the segment: {', '.join(map(str, limits.SUPPORTED_FRAMES))}.")]
+Frames = Annotated[
+    int, Field(description=f"Frames of the segment: {', '.join(map(str, limits.SHIPPED.frame_counts))}.")
+]
 Fps = Annotated[float, Field(ge=limits.MIN_FPS, le=limits.MAX_FPS, description="Frames a second of scene time.")]
 Qualities = Annotated[
     list[Literal["draft", "full"]], Field(min_length=1, description="What is made, besides placeholders.")

@@ -10,6 +10,7 @@ from service.errors import InvalidInput
 from service.worlds.depth_file import inlined_depth, read_depth_file
 from service.worlds.limits import MAX_SOURCE_BYTES
 from service.worlds.placeholder import inlined
+from service.worlds.sizes import ANY_SIZE
 from service.worlds.yaml_file import parse_world
 
 _SUFFIXES = {"placeholder": (".npz",), "depth_file": (".npy", ".npz")}
@@ -19,10 +20,12 @@ _SUFFIXES = {"placeholder": (".npz",), "depth_file": (".npy", ".npz")}
 def packed(source: bytes, name: str, base_dir: Path) -> bytes:
     """`source` with every file of `base_dir` that it names replaced by its bytes; all else stays as it is written.
 
+    Which sizes are made is for the server to say that gets the world.
+
     Raises:
         InvalidInput: the world has problems, or is more than 1 MiB when it is packed.
     """
-    parse_world(source, name, base_dir)
+    parse_world(source, name, base_dir, sizes=ANY_SIZE)
     text = source.decode("utf-8-sig")
     for start, end, field, file in reversed(_files(text)):
         path = base_dir / file
@@ -34,7 +37,7 @@ def packed(source: bytes, name: str, base_dir: Path) -> bytes:
             f"{name}: got {len(result):,} bytes when packed, allowed {MAX_SOURCE_BYTES:,}: use fewer or smaller clips",
             reason="WORLD_TOO_BIG",
         )
-    parse_world(result, name)
+    parse_world(result, name, sizes=ANY_SIZE)
     return result
 
 

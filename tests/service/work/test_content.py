@@ -12,11 +12,12 @@ from clips.clip import Clip, load_clip
 from clips.dungeon.blockout import Graybox
 from clips.video import read_mp4
 from model.errors import InvalidSpec, ModelError
-from model.generate import Generator, SupportedSize
+from model.generate import Generator
 from model.prompt import parse_prompt
 from model.spec import SegmentSpec
 from model.spec_control import Control, ControlKind
 from model.steering import Steering, steering_of
+from model.supported import SupportedSize
 from recon.export.fourdgs_file import read_4dgs
 from recon.export.ply import read_ply
 from service.clock import system_clock
