@@ -219,7 +219,9 @@ class Segment(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def unknown_terms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words of the prompt that the model does not know."""
+        """Words of the prompt that were not used: lower-case, each once, in their order, cut to 64 characters, the first 64.
+        Where there were more, one further and last entry says how many: "(and N more)".
+        """
 
     def __init__(
         self,
