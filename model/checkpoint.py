@@ -152,7 +152,7 @@ def _header(text: str | None, kind: str, path: Path) -> Recipe:
     try:
         header: Recipe = json.loads(text)
         version, held, config, recipe = (header[name] for name in ("schema_version", "kind", "config", "recipe"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableCheckpoint(f"{path}: its metadata is damaged ({error!r}); {_remedy(kind)}") from error
     if version != SCHEMA_VERSION:
         raise UnreadableCheckpoint(

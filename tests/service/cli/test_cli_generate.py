@@ -200,7 +200,7 @@ BAD = {
     "depth NaN": (["--control-depth", "nan.npy"], "frames [1] are not"),
     "frames": (["--frames", "16"], "9 or 17 frames of 48x32, got a spec of 16 frames"),
     "no clip": (["--first-frame", "room.yaml"], "not a readable clip"),
-    "no adapter": (["--lora", "room.yaml:2"], "room.yaml: missing, cut short or no safetensors"),
+    "no adapter": (["--lora", "room.yaml:2"], "room.yaml: cut short or no safetensors"),
     "seed 2**63": (["--first-seed", str(2**63)], "seed must be within [0, 2**63)"),
     "seed 2**70": (["--first-seed", str(2**70)], "seed must be within [0, 2**63)"),
     "last seed": (["--first-seed", str(2**63 - 1), "--seeds", "2"], "seed must be within [0, 2**63)"),
