@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
@@ -24,7 +24,7 @@ def row_bands(geometry: Float32[np.ndarray, "M 6"], height: int, threads: int) -
     return list(zip(borders[:-1].tolist(), borders[1:].tolist(), strict=True))
 
 
-def run_all(calls: list[Callable[[], None]]) -> None:
+def run_all(calls: Sequence[Callable[[], object]]) -> None:
     """Run the calls at the same time, the first one in this thread; an exception of any is raised."""
     waiting = [_pool(len(calls) - 1).submit(call) for call in calls[1:]] if len(calls) > 1 else []
     calls[0]()

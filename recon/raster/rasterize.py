@@ -150,8 +150,8 @@ def check_shapes(
             raise InvalidScene(f"sh_degree must be within 0 to {MAX_DEGREE}, got {sh_degree}")
         good = colors.ndim == 3 and tuple(colors.shape[::2]) == (count, 3) and colors.shape[1] >= (sh_degree + 1) ** 2
     if not good:
-        got = tuple(colors.shape)
-        raise InvalidScene(f"colors must be (N, D), or (N, K, 3) with sh_degree; N is {count}, got {got}")
+        expected_colors = f"(N, D), or (N, K, 3) with sh_degree; N is {count}"
+        raise InvalidScene(f"colors must be {expected_colors}, got {tuple(colors.shape)}")
     if viewmats.ndim != 3 or tuple(viewmats.shape[1:]) != (4, 4) or tuple(Ks.shape) != (len(viewmats), 3, 3):
         got = f"{tuple(viewmats.shape)} and {tuple(Ks.shape)}"
         raise InvalidScene(f"viewmats and Ks must be (C, 4, 4) and (C, 3, 3), got {got}")

@@ -5,6 +5,7 @@ Tensors on a CUDA device are drawn by gsplat, those on the CPU by the Numba kern
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
@@ -88,8 +89,8 @@ def rasterization(
     """
     check_shapes(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, render_mode)
     if means.is_cuda:
-        options = {"near_plane": near_plane, "far_plane": far_plane, "eps2d": eps2d, "sh_degree": sh_degree}
-        options |= {"backgrounds": backgrounds, "render_mode": render_mode}
+        options: dict[str, Any] = {"near_plane": near_plane, "far_plane": far_plane, "eps2d": eps2d}
+        options |= {"sh_degree": sh_degree, "backgrounds": backgrounds, "render_mode": render_mode}
         gaussians = (means, quats, scales, opacities, colors)
         return _by_gsplat(gaussians, (viewmats, Ks), (width, height), motion, **options)
     drawn = []
@@ -102,7 +103,7 @@ def rasterization(
         drawn.append((composed(image, alpha, background, render_mode), alpha[..., None], ellipses))
     pictures, alphas, seen = zip(*drawn, strict=True)
     names = ("means2d", "conics", "depths", "radii")
-    info = {name: torch.from_numpy(np.stack([getattr(e, name) for e in seen])) for name in names}
+    info: dict[str, Any] = {name: torch.from_numpy(np.stack([getattr(e, name) for e in seen])) for name in names}
     info |= {"width": width, "height": height, "n_cameras": len(viewmats)}
     return torch.stack(pictures), torch.stack(alphas), info
 
@@ -171,6 +172,10 @@ def _draw(
     return torch.cat([*parts, depth], dim=-1), alpha, ellipses
 
 
+def _later(kernel: Callable[..., object], *values: object) -> Callable[[], object]:
+    return partial(kernel, *values)
+
+
 class _Draw(torch.autograd.Function):
     """Three colours and depth (H, W, 4) and alpha (H, W) of Gaussians in one view."""
 
@@ -188,7 +193,7 @@ class _Draw(torch.autograd.Function):
         transmittance = np.ones((view.height, view.width), np.float32)
         bands = row_bands(seen.geometry, view.height, view.threads)
         known = (seen.geometry, features_of(seen, values, ellipses.depths))
-        run_all([partial(blend_band, *known, *band, image, transmittance) for band in bands])
+        run_all([_later(blend_band, *known, *band, image, transmittance) for band in bands])
         left = np.abs(transmittance)
         ctx.state = (arrays, motion, view, ellipses.opacities, seen.order, known, bands, image, left)
         sheet.append(ellipses)
@@ -202,8 +207,7 @@ class _Draw(torch.autograd.Function):
         transmittance = np.ones_like(left)
         parts = [np.zeros((len(order), GRADIENTS), np.float32) for _ in bands]
         shared = (of_image, behind, transmittance)
-        pairs = zip(bands, parts, strict=True)
-        run_all([partial(blend_band_gradient, *known, *band, *shared, part) for band, part in pairs])
+        run_all([_later(blend_band_gradient, *known, *b, *shared, part) for b, part in zip(bands, parts, strict=True)])
         count = len(opacities_seen)
         rows = np.zeros((count, GRADIENTS), np.float32)
         rows[order] = parts[0] if len(parts) == 1 else np.sum(parts, axis=0)
@@ -212,7 +216,7 @@ class _Draw(torch.autograd.Function):
         moved = (*motion.arrays(), motion.time_s)
         given = (means, quats, scales, opacities, *moved, view.numbers, opacities_seen, rows)
         spans = pairwise(np.linspace(0, count, len(bands) + 1).astype(int).tolist())
-        run_all([partial(project_gradient, *given, *span, *found.arrays()) for span in spans])
+        run_all([_later(project_gradient, *given, *span, *found.arrays()) for span in spans])
         made = [torch.from_numpy(array) for array in found.arrays()]
         return (*made[:4], torch.from_numpy(np.ascontiguousarray(rows[:, 6:9])), *made[4:], None, None, None)
 
