@@ -1,0 +1,120 @@
+"""Diagnosis: why frames could not be registered, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from recon.capture.features import Shared
+from recon.capture.pictures import Pictures
+
+MIN_FEATURES = 50
+MIN_MATCHES = 15
+_BLURRED = 0.5
+_FOCAL_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6, 2.2)
+_PARALLAX_SHARE = 0.0025
+_STILL_SHARE = 0.0016
+_FEW_NAMES = 8
+
+
+class Reason(StrEnum):
+    """Why a frame has no pose."""
+
+    BLURRED = "blurred"
+    TEXTURELESS = "too little texture"
+    UNMATCHED = "too few matches to other frames"
+    STILL = "the camera stands still"
+    TURNING = "the camera only turns"
+    APART = "not connected to the rest"
+
+
+REMEDIES: dict[Reason, str] = {
+    Reason.BLURRED: "hold the camera steadier, move more slowly, or give more light",
+    Reason.TEXTURELESS: "keep something with texture in view; plain walls do not show where one stands",
+    Reason.UNMATCHED: "move more slowly, or take more pictures: neighbours should share two thirds of what they show",
+    Reason.STILL: "walk while filming: depth shows only in how things shift against each other",
+    Reason.TURNING: "walk sideways or around things while filming; turning on the spot shows no depth",
+    Reason.APART: "film on in one go, with overlap between the parts, or cut the recording there and reconstruct each",
+}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """One frame without a pose: its index, its name, why, and the number that shows it."""
+
+    frame: int
+    name: str
+    reason: Reason
+    detail: str
+
+
+def movement_of(shared: Shared, size: tuple[int, int], focal_px: float) -> Reason | None:
+    """STILL or TURNING where no pair of frames shows parallax; None where some do, or nothing matches.
+
+    For each pair, the turn that best carries the matches of one frame onto the other's is found (Kabsch 1976), for
+    several focal lengths; what is left in pixels is parallax. `size` is (width, height).
+    """
+    features, pairs = shared.features(), shared.verified()
+    pairs = [pair for pair in pairs if len(pair[2]) >= MIN_MATCHES]
+    if not pairs:
+        return None
+    center, long_side = np.array(size) / 2, max(size)
+    shifts, left = [], []
+    for a, b, found in pairs:
+        one, other = features[a][found[:, 0]] - center, features[b][found[:, 1]] - center
+        shifts.append(float(np.median(np.linalg.norm(one - other, axis=1))))
+        left.append([_unturned_px(one, other, factor * focal_px) for factor in _FOCAL_FACTORS])
+    if np.quantile(shifts, 0.95) < _STILL_SHARE * long_side:
+        return Reason.STILL
+    most = np.quantile(np.array(left), 0.95, axis=0).min()
+    return Reason.TURNING if most < _PARALLAX_SHARE * long_side else None
+
+
+def left_out(pictures: Pictures, shared: Shared, missing: Sequence[int]) -> list[LeftOut]:
+    """Why each frame of `missing` has no pose."""
+    counts = np.array([len(features) for features in shared.features()])
+    matched = np.zeros(len(pictures), int)
+    for a, b, found in shared.verified():
+        matched[a], matched[b] = max(matched[a], len(found)), max(matched[b], len(found))
+    usual = float(np.median(pictures.sharpness))
+    rows = []
+    for frame in missing:
+        if counts[frame] < MIN_FEATURES or matched[frame] < MIN_MATCHES:
+            if pictures.sharpness[frame] < _BLURRED * usual:
+                reason, detail = Reason.BLURRED, f"sharpness {pictures.sharpness[frame]:.1f}, others {usual:.1f}"
+            elif counts[frame] < MIN_FEATURES:
+                reason, detail = Reason.TEXTURELESS, f"{counts[frame]} features, {MIN_FEATURES} are needed"
+            else:
+                reason, detail = Reason.UNMATCHED, f"{matched[frame]} matches, {MIN_MATCHES} are needed"
+        else:
+            reason, detail = Reason.APART, f"{matched[frame]} matches to its best neighbour"
+        rows.append(LeftOut(frame, pictures.names[frame], reason, detail))
+    return rows
+
+
+def told(rows: Sequence[LeftOut]) -> list[str]:
+    """One line for each reason: which frames, the first one's number, and what to do."""
+    lines = []
+    for reason in Reason:
+        same = [row for row in rows if row.reason is reason]
+        if same:
+            names = ", ".join(row.name for row in same[:_FEW_NAMES])
+            more = f" and {len(same) - _FEW_NAMES} more" if len(same) > _FEW_NAMES else ""
+            lines.append(f"{reason.value} ({names}{more}; {same[0].detail}): {REMEDIES[reason]}")
+    return lines
+
+
+def _unturned_px(one: np.ndarray, other: np.ndarray, focal_px: float) -> float:
+    """Median distance in pixels that a turn of the camera leaves between matches (M, 2) around the centre."""
+    a, b = (np.column_stack([xy / focal_px, np.ones(len(xy))]) for xy in (one, other))
+    a, b = (rays / np.linalg.norm(rays, axis=1, keepdims=True) for rays in (a, b))
+    left, _, right = np.linalg.svd(b.T @ a)
+    turn = left @ np.diag([1.0, 1.0, np.sign(np.linalg.det(left @ right))]) @ right
+    moved = a @ turn.T
+    ahead = moved[:, 2] > 1e-6
+    if not ahead.any():
+        return float("inf")
+    return float(np.median(np.linalg.norm(moved[ahead, :2] / moved[ahead, 2:] * focal_px - other[ahead], axis=1)))
