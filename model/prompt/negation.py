@@ -35,7 +35,6 @@ def negated_by(terms: list[Term]) -> list[int | None]:
             scope = _Scope()
         else:
             scope.used = scope.used or (term.role in _CONTENT and term.head != "light")
-            scope.said = scope.said or term.role in _CONTENT
         found.append(scope.since if term.role in _CONTENT else None)
         if scope.open and scope.ends_with(terms, index):
             scope = _Scope()
@@ -48,7 +47,6 @@ class _Scope:
     def __init__(self, since: int | None = None) -> None:
         self.since = since
         self.used = False
-        self.said = False
 
     @property
     def open(self) -> bool:
@@ -59,7 +57,7 @@ class _Scope:
         if role in _ENDS:
             return True
         if terms[index].word == "的":
-            return self.said and self._is_described(terms, index)
+            return self._is_described(terms, index)
         if role is Role.AND:
             return not self._carries_on(terms, index)
         return role in _PARTS and self.used
@@ -83,4 +81,6 @@ class _Scope:
     def _carries_on(self, terms: list[Term], index: int) -> bool:
         after = terms[index + 1] if index + 1 < len(terms) else None
         negation = terms[self.since].word if self.since is not None else ""
-        return negation in _STATES and after is not None and after.in_slot("prop")
+        prop = None if after is None else after.sense("prop")
+        # "No furniture" rules things out by itself.
+        return negation in _STATES and prop is not None and prop.value != "none"
