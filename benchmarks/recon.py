@@ -9,16 +9,18 @@ second) are reconstructed as DRAFT and FULL, with exact depth and with depth noi
 room and another noise. They are judged on the clip and along a moving camera path 0.4 m to the side that no frame saw,
 and halfway between frames there; over the whole picture and inside the mask of what truly moves. The figures:
 
-`held_seen_db` leaves out surfaces that no frame of the clip shows (`unseen_percent`). `_ssim` is that of Wang et al.
-2004, `_flip` flip-evaluator's on every fourth frame. `_temporal` is |dR - dG|, how far the change from one frame to the
-next is off, in levels of 255. `holes_percent` are held-out pixels that splats cover by less than 0.9. Depth errors are
+`held_seen_db` leaves out surfaces that no frame of the clip shows (`unseen_percent` of pixels), `held_rest_db` what
+moves as well; `held_error_` says where how much of the held-out squared error is. `_ssim` is that of Wang et al. 2004,
+`_flip` flip-evaluator's on every fourth frame. `_temporal` is |dR - dG|, how far the change from one frame to the next
+is off, in levels of 255. `holes_percent` are held-out pixels that splats cover by less than 0.9. Depth errors are
 relative, over what is no hole. `velocity_epe_m_s` is the error of the velocity that splats paint on held-out pixels of
 moving things; a still scene would have `true_speed_m_s`. `merge_factor` is still pixels of the clip for each static
 splat. Clips that the embedded model generates are judged against themselves, their mask is the told object's.
 
 Seconds are wall clock of one process, `cpu_s` processor time of all threads: on a busy machine only the latter means
 anything. Memory is the most that the process held, `added_mb` what came on top of what it held before.
-`--no-long` leaves out sixty seconds of video. In DIR lie sheet.png, seconds.png and rows.json.
+`--no-long` leaves out sixty seconds of video. In DIR lie sheet.png, seconds.png and rows.jsonl, a line a
+reconstruction, written as they come.
 """
 
 from __future__ import annotations
@@ -50,14 +52,13 @@ def main() -> int:
         plan = plan_of(arguments)
     except ValueError as error:
         _parser().error(str(error))
-    rows = _run(plan, arguments.jobs)
+    rows = _run(plan, arguments.jobs, arguments.out / "rows.jsonl")
     found = combined(rows)
     figures = named_figures(found)
     if arguments.long and not arguments.quick:
         figures |= long_figures(QUALITIES[plan.qualities[-1]]())
     save_sheet(rows, arguments.out / "sheet.png")
     save_plot(rows, found, arguments.out / "seconds.png")
-    _save_rows(rows, arguments.out / "rows.json")
     if arguments.json:
         print(json.dumps(figures))
     else:
@@ -92,20 +93,20 @@ def plan_of(arguments: argparse.Namespace) -> Plan:
     return replace(plan, scenes=few, seeds=1, frames=QUICK_FRAMES, size=QUICK_SIZE, generated=min(plan.generated, 1))
 
 
-def _run(plan: Plan, jobs: int) -> list[Row]:
+def _run(plan: Plan, jobs: int, listed: Path) -> list[Row]:
+    """All rows; those of each part are added to the file `listed`, so that a run cut short has not lost them."""
+    listed.parent.mkdir(parents=True, exist_ok=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with listed.open("w", encoding="utf-8") as file, Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("reconstructions", total=plan.cases)
-        return run(plan, jobs, lambda rows: progress.advance(bar, len(rows)))
 
+        def on_rows(rows: list[Row]) -> None:
+            for row in rows:
+                file.write(json.dumps({**row.name, **row.figures}) + "\n")
+            file.flush()
+            progress.advance(bar, len(rows))
 
-def _save_rows(rows: list[Row], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    listed = [
-        {"scene": row.scene, "quality": row.quality, "input": row.input, "seed": row.seed, **row.figures}
-        for row in rows
-    ]
-    path.write_text(json.dumps(listed, indent=1), "utf-8")
+        return run(plan, jobs, on_rows)
 
 
 def _parser() -> argparse.ArgumentParser:

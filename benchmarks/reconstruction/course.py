@@ -66,6 +66,11 @@ class Row:
     figures: dict[str, float]
     tiles: list[list[np.ndarray]] = field(default_factory=list)
 
+    @property
+    def name(self) -> dict[str, str | int]:
+        """Which reconstruction it was, in plain values."""
+        return {"scene": self.scene, "quality": self.quality, "input": self.input, "seed": self.seed}
+
 
 def input_name(noise: float) -> str:
     """The word for a relative depth noise in figures: "" for none, "noise1" for one percent."""

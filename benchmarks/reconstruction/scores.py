@@ -59,8 +59,7 @@ def scores(scene: Scene4D, truth: Truth, seen: Drawn, held: Drawn) -> dict[str, 
     return {
         **picture_scores("clip", seen, truth.clip),
         **picture_scores("held", held, aside),
-        "held_seen_db": psnr_db(held.frames, aside.frames, truth.seen),
-        "unseen_percent": 100.0 * float(1.0 - truth.seen.mean()),
+        **error_parts(held.frames, truth),
         "between_db": psnr_db(halfway.frames, between.frames),
         "between_motion_db": psnr_db(halfway.frames, between.frames, between.motion_mask),
         "holes_percent": holes_percent(held),
@@ -88,6 +87,22 @@ def picture_scores(name: str, drawn_by_us: Drawn, clip: Clip) -> dict[str, float
         f"{name}_motion_temporal": masked_mean(change, mask[1:] | mask[:-1]),
         f"{name}_depth_abs_rel": depth_abs_rel(drawn_by_us.depth, clip.depth, covered),
         f"{name}_motion_depth_abs_rel": depth_abs_rel(drawn_by_us.depth, clip.depth, covered & mask),
+    }
+
+
+def error_parts(frames: Video, truth: Truth) -> dict[str, float]:
+    """How much of the squared held-out error is where: surfaces that the clip never shows, what moves, the rest."""
+    aside, seen = truth.aside.clip, truth.seen
+    moving = seen & truth.aside.moving
+    rest = seen & ~moving
+    error = np.square(frames.astype(np.float64) - aside.frames).mean(axis=-1)
+    total = max(float(error.sum()), 1e-9)
+    parts = {"unseen": ~seen, "motion": moving, "rest": rest}
+    return {
+        "held_seen_db": psnr_db(frames, aside.frames, seen),
+        "held_rest_db": psnr_db(frames, aside.frames, rest),
+        "unseen_percent": 100.0 * float((~seen).mean()),
+        **{f"held_error_{name}_percent": 100.0 * float(error[part].sum()) / total for name, part in parts.items()},
     }
 
 

@@ -17,6 +17,7 @@ SCENE_COLUMNS: dict[str, tuple[str, int]] = {
     "clip_motion_db": ("in mask", 1),
     "held_db": ("held dB", 1),
     "held_seen_db": ("seen", 1),
+    "held_rest_db": ("rest", 1),
     "held_motion_db": ("in mask", 1),
     "between_db": ("between", 1),
     "held_ssim": ("SSIM", 3),

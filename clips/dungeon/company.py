@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Float32, Float64
+from jaxtyping import Bool, Float32, Float64
 
 from clips.cameras import Cameras
 from clips.clip import Clip
@@ -78,6 +78,12 @@ class CompanyClip:
 
     clip: Clip
     velocity: Float32[np.ndarray, "T H W 3"]
+
+    @property
+    def moving(self) -> Bool[np.ndarray, "T H W"]:
+        """The clip's motion mask."""
+        mask = self.clip.motion_mask
+        return np.zeros(self.clip.depth.shape, bool) if mask is None else mask
 
 
 def render_company(company: Company, cameras: Cameras, times: Float64[np.ndarray, " T"]) -> CompanyClip:

@@ -104,6 +104,8 @@ def test_scores_see_what_is_wrong_with_a_scene(scene: Scene4D, truth: Truth) -> 
     assert dull["held_ssim"] < good["held_ssim"]
     assert dull["held_flip"] > good["held_flip"]
     assert dull["held_temporal"] > good["held_temporal"]
+    assert sum(good[f"held_error_{part}_percent"] for part in ("unseen", "motion", "rest")) == pytest.approx(100)
+    assert good["held_rest_db"] > dull["held_rest_db"]
     assert good["splats"] == len(scene)
     assert good["bytes_per_splat"] == pytest.approx(1e6 * good["mb"] / len(scene))
 
@@ -179,8 +181,9 @@ def test_it_runs_and_writes_pictures_and_every_figure(
     assert "missing" in captured.err
     for picture in ("sheet.png", "seconds.png"):
         assert (tmp_path / picture).read_bytes().startswith(b"\x89PNG")
-    rows = json.loads((tmp_path / "rows.json").read_text())
+    rows = [json.loads(line) for line in (tmp_path / "rows.jsonl").read_text().splitlines()]
     assert len(rows) == 2 * (2 + 1)
+    assert {row["input"] for row in rows} == {"", "noise1", "generated"}
     assert any(name.startswith("stage_") for name in rows[0])
 
 
