@@ -129,7 +129,8 @@ def chosen(names: list[str] | None) -> list[EvalScene]:
 
 def company_of(scene: EvalScene, seed: int) -> Company:
     """The room of a scene and seed, and what moves in it."""
-    rooms = [_room(dict(words), ROOM_SEED + 10 * seed + k) for k, words in enumerate(scene.movers)]
+    first = ROOM_SEED + 100 * SCENES.index(scene) + 10 * seed
+    rooms = [_room(dict(words), first + k) for k, words in enumerate(scene.movers)]
     return Company(rooms[0], tuple(rooms[1:]), scene.flat)
 
 
