@@ -18,12 +18,11 @@ from recon.errors import Unreconstructable
 
 LONG_SIDE_PX = 320
 AGREEING_VIEWS = 2
-TOLERANCE = 0.015
+TOLERANCE = 0.03
 _MIN_POINTS = 8
 _NEAR, _FAR = 0.75, 1.4
 _IDEAL_DEG = 6.0
 _NARROW_DEG, _WIDE_DEG = 3.0, 12.0
-_BEST_COST = 0.75
 _LEAST_ANGLE_DEG = 0.7
 
 
@@ -33,11 +32,13 @@ class Dense:
 
     Attributes:
         depth: distance along the camera's z axis, metres, (T, h, w), float32; 0 where unknown.
+        guess: the same without anybody's confirmation; 0 where there is not even that.
         frames: the pictures at this size, (T, h, w, 3), uint8.
         cameras: the cameras at this size.
     """
 
     depth: Float32[np.ndarray, "T h w"]
+    guess: Float32[np.ndarray, "T h w"]
     frames: np.ndarray
     cameras: Cameras
 
@@ -52,17 +53,19 @@ def dense_depth(capture: Capture, settings: CaptureSettings, tell: Tell) -> Dens
         Unreconstructable: too few sparse points to know how far away things are.
     """
     small = _small(capture)
-    moving = _nearest(capture.moving, small.cameras) if capture.moving is not None else None
+    moving = nearest(capture.moving, small.cameras) if capture.moving is not None else None
     if capture.depth is not None:
-        depth = _nearest(capture.depth, small.cameras)
-        return Dense(_without(depth, moving), small.frames, small.cameras)
+        depth = nearest(capture.depth, small.cameras)
+        depth = _without(depth, moving)
+        return Dense(depth, depth, small.frames, small.cameras)
     found, sources = [], [_sources(capture, frame, settings.stereo_sources) for frame in range(len(capture))]
     greys = np.stack([np.asarray(Image.fromarray(f).convert("L"), np.float32) for f in small.frames])
     for frame, near in enumerate(sources):
         tell("stereo", frame / len(capture))
         found.append(_sweep(capture, greys, small.cameras, frame, near, settings.stereo_planes))
     depth = np.stack(found)
-    return Dense(_without(_agreed(depth, small.cameras, sources), moving), small.frames, small.cameras)
+    agreed = _agreed(depth, small.cameras, sources)
+    return Dense(_without(agreed, moving), _without(depth, moving), small.frames, small.cameras)
 
 
 def _small(capture: Capture) -> Dense:
@@ -71,10 +74,12 @@ def _small(capture: Capture) -> Dense:
     size = (max(2, round(cameras.width * factor)), max(2, round(cameras.height * factor)))
     how = Image.Resampling.BICUBIC
     frames = np.stack([np.asarray(Image.fromarray(frame).resize(size, how)) for frame in capture.frames])
-    return Dense(np.zeros(frames.shape[:3], np.float32), frames, cameras.resized(*size))
+    unknown = np.zeros(frames.shape[:3], np.float32)
+    return Dense(unknown, unknown, frames, cameras.resized(*size))
 
 
-def _nearest(planes: np.ndarray, cameras: Cameras) -> np.ndarray:
+def nearest(planes: np.ndarray, cameras: Cameras) -> np.ndarray:
+    """Planes (T, H, W) at the cameras' size, each pixel the nearest old one."""
     rows = ((np.arange(cameras.height) + 0.5) * planes.shape[1] / cameras.height).astype(int)
     columns = ((np.arange(cameras.width) + 0.5) * planes.shape[2] / cameras.width).astype(int)
     return np.asarray(planes[:, rows][:, :, columns])
@@ -122,11 +127,10 @@ def _sweep(
     base = np.linalg.inv(cameras.Ks[frame])
     costs = sweep_costs(greys[frame], greys[near], base, (turns, shifts), inverses)
     index = smoothest(costs, greys[frame])
-    at = np.clip(np.rint(index), 0, planes - 1).astype(int)
-    cost = np.take_along_axis(costs, at[..., None], axis=2)[..., 0]
-    inverse = inverses[0] + np.clip(index, 0, planes - 1) * (inverses[1] - inverses[0])
-    inside = (at > 0) & (at < planes - 1)
-    return np.asarray(np.where((cost < _BEST_COST) & inside, 1.0 / inverse, 0.0), np.float32)
+    inverse = inverses[0] + index * (inverses[1] - inverses[0])
+    # The outermost planes stand for everything beyond them.
+    inside = (index > 0) & (index < planes - 1)
+    return np.asarray(np.where(inside, 1.0 / inverse, 0.0), np.float32)
 
 
 def _depths(capture: Capture, frame: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from jaxtyping import Float32, Float64
 from numba import njit
 
 _RADIUS = 2
-_FLAT_LEVELS2 = np.float32(6.0)
-_STEP_PENALTY = np.float32(0.06)
-_JUMP_PENALTY = np.float32(0.6)
+_FLAT_LEVELS2 = np.float32(60)
+_STEP_PENALTY = np.float32(0.15)
+_JUMP_PENALTY = np.float32(2.0)
 _JUMP_LEVELS = np.float32(12.0)
 _UNSEEN = np.float32(1.0)
 _OUTSIDE = np.float32(-1.0)
