@@ -88,19 +88,34 @@ def find_envelope(
     many holes the box is empty: the camera stays on the path.
     """
     settings = settings or EnvelopeSettings()
-    numbers = np.unique(np.linspace(0, len(cameras) - 1, min(settings.instants, len(cameras))).astype(int))
-    places = [Place(scene, cameras, times, int(number), settings) for number in numbers]
-    boxes = [_box(place) for place in places]
-    found = Envelope(
-        np.array([place.time_s for place in places]),
-        np.array([box[0] for box in boxes]),
-        np.array([box[1] for box in boxes]),
-        np.array([box[2] * settings.largest_yaw_deg for box in boxes]),
-        np.array([box[2] * settings.largest_pitch_deg for box in boxes]),
+    frames = instants_of(len(cameras), settings)
+    boxes = [box_at(scene, cameras, times, frame, settings) for frame in frames]
+    return checked(envelope_of(times, frames, boxes, settings), scene, cameras, times, settings)
+
+
+def instants_of(count: int, settings: EnvelopeSettings) -> list[int]:
+    """The frames, of `count`, at which boxes are looked for."""
+    return sorted({int(frame) for frame in np.linspace(0, count - 1, min(settings.instants, count))})
+
+
+def box_at(scene: Scene4D, cameras: Cameras, times: np.ndarray, frame: int, settings: EnvelopeSettings) -> list[float]:
+    """What one frame's place allows, 7 numbers: lowest and highest offsets (m), the share of the largest turns."""
+    low, high, turns = _box(Place(scene, cameras, times, frame, settings))
+    return [*low.tolist(), *high.tolist(), float(turns)]
+
+
+def envelope_of(times: np.ndarray, frames: list[int], boxes: list[list[float]], settings: EnvelopeSettings) -> Envelope:
+    """The envelope of boxes that `box_at` gave for `frames`; it is not checked yet."""
+    rows = np.asarray(boxes, np.float64).reshape(len(frames), 7)
+    return Envelope(
+        np.asarray(times, np.float64)[frames],
+        rows[:, :3],
+        rows[:, 3:6],
+        rows[:, 6] * settings.largest_yaw_deg,
+        rows[:, 6] * settings.largest_pitch_deg,
         settings.hole_alpha,
         settings.hole_share,
     )
-    return _checked(found, scene, cameras, times, settings)
 
 
 class Place:
@@ -221,10 +236,10 @@ def _reach(good: Callable[[float], bool], largest_m: float) -> float:
     return reached
 
 
-def _checked(
+def checked(
     found: Envelope, scene: Scene4D, cameras: Cameras, times: np.ndarray, settings: EnvelopeSettings
 ) -> Envelope:
-    """`found`, shrunk around the instants beside which a view at random has too many holes."""
+    """`found`, shrunk around the instants beside which a view at random has too many holes; `held` is set."""
     rng = np.random.default_rng(settings.seed)
     views = [(int(rng.integers(len(cameras))), rng.uniform(-1.0, 1.0, 5)) for _ in range(settings.checks)]
     for round_number in range(_CHECK_ROUNDS + 1):

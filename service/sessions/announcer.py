@@ -34,17 +34,22 @@ def of_formats(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[A
 
 
 def of_size(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[AssetRecord, ...]:
-    """The levels that a client can hold; of each format at least the coarsest."""
-    coarsest = {
-        record.media_type: max(r.level for r in assets if r.media_type == record.media_type) for record in assets
-    }
+    """Of each format the finest level that a client can hold, the coarsest where it can hold none, in the order given.
+
+    Manifests list coarse levels first; a client is told of one, and fetches nothing that it will not show.
+    """
 
     def fits(record: AssetRecord) -> bool:
         too_many = 0 < profile.max_splats < record.splats
         too_large = 0 < profile.max_bytes < record.size_bytes
-        return record.level == coarsest[record.media_type] or not (too_many or too_large)
+        return not (too_many or too_large)
 
-    return tuple(record for record in assets if fits(record))
+    chosen: dict[str, int] = {}
+    for media_type in dict.fromkeys(record.media_type for record in assets):
+        levels = [record for record in assets if record.media_type == media_type]
+        fitting = [record.level for record in levels if fits(record)]
+        chosen[media_type] = min(fitting) if fitting else max(record.level for record in levels)
+    return tuple(record for record in assets if record.level == chosen[record.media_type])
 
 
 def best_news(session: LiveSession, gate: GateId, rungs: Sequence[Rung], ready: ReadyIndex) -> ReadyContent | None:

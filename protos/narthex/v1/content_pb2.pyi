@@ -38,7 +38,8 @@ class AssetChunk(_message.Message):
     size_bytes: _builtins.int
     media_type: _builtins.str
     """"video/mp4", "model/vnd.4dgs", "model/vnd.gaussian-splat+ply", "application/vnd.narthex.clip+npz",
-    "application/vnd.narthex.graybox+json".
+    "application/vnd.narthex.graybox+json"; of a scene also "application/vnd.narthex.envelope+json", where its camera
+    may go (it stands in the header of every .4dgs as well), and "model/gltf-binary", what to collide with.
     """
     start_s: _builtins.float
     """The scene seconds that the chunk covers."""
