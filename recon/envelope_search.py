@@ -42,6 +42,8 @@ class EnvelopeSettings:
         hole_alpha, hole_share: what counts as a hole, and which share of them is too much.
         nearest_m: pixels that show something nearer than this count as holes: the camera is in a wall.
         width_px: of the pictures in which holes are counted.
+        thorough: look along each direction for itself; else the box is a cube around the path, found in a third of the
+            time.
         checks: views at random, between the instants too, that must hold in the end.
         seed: of those views.
 
@@ -57,6 +59,7 @@ class EnvelopeSettings:
     hole_share: float = 0.01
     nearest_m: float = 0.12
     width_px: int = 48
+    thorough: bool = True
     checks: int = 24
     seed: int = 0
 
@@ -212,7 +215,8 @@ def _box(place: Place) -> tuple[np.ndarray, np.ndarray, float]:
     turns = _TURNS_KEPT * next((share for share in _TURN_TRIALS if good(zero, share)), 0.0)
     reach = np.zeros((3, 2))
     if settings.largest_m > 0 and good(zero, turns):
-        for axis, sign in _SIDES:
+        reach[:] = settings.largest_m
+        for axis, sign in _SIDES if settings.thorough else ():
             reach[axis, int(sign > 0)] = _reach(partial(along, sign * np.eye(3)[axis]), settings.largest_m)
     low, high = -reach[:, 0], reach[:, 1]
     corners = np.array([[(k >> axis) & 1 for axis in range(3)] for k in range(8)], bool)

@@ -22,7 +22,7 @@ from service.quality import Quality
 from service.store.blobs import BlobStore
 from service.store.records import COLLIDER, ENVELOPE, FOURDGS, PLY, AssetRecord
 
-DRAFT_ENVELOPE = EnvelopeSettings(instants=3, hole_alpha=0.7, width_px=32, checks=8)
+DRAFT_ENVELOPE = EnvelopeSettings(instants=2, largest_m=0.5, hole_alpha=0.7, width_px=32, thorough=False, checks=6)
 """Drafts have pin-holes of 0.85 opacity all over; what is nearly as opaque is no hole in them."""
 
 FULL_ENVELOPE = EnvelopeSettings()

@@ -67,6 +67,15 @@ def test_it_leaves_room_to_move_and_ends_before_the_walls(full: tuple) -> None:
     assert ((positions + envelope.high_m)[:, 1] < 0.0).all(), "the camera stays above the floor"
 
 
+def test_a_quick_search_finds_a_cube_that_holds_as_well(full: tuple) -> None:
+    clip, scene, thorough = full
+    settings = EnvelopeSettings(instants=2, largest_m=0.5, width_px=32, thorough=False, checks=6)
+    quick = find_envelope(scene, clip.cameras, clip.times, settings)
+    np.testing.assert_allclose(quick.low_m, -quick.high_m)
+    assert quick.held == 1.0 and 0.02 < quick.high_m.max() <= 0.5
+    assert np.prod(quick.high_m - quick.low_m, axis=1).max() < np.prod(thorough.high_m - thorough.low_m, axis=1).max()
+
+
 def test_holes_of_turned_views_are_those_of_the_wide_picture(full: tuple) -> None:
     clip, scene, _ = full
     torn = replace(scene, **{name: getattr(scene, name)[::4] for name in (
