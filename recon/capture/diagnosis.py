@@ -14,8 +14,10 @@ from recon.capture.pictures import Pictures
 MIN_FEATURES = 50
 MIN_MATCHES = 15
 _BLURRED = 0.5
-_FOCAL_FACTORS = (0.6, 0.8, 1.0, 1.25, 1.6, 2.2)
-_PARALLAX_SHARE = 0.0025
+_FOCAL_FACTORS = (0.35, 3.0, 40)
+_MOST = 0.9
+_MOVED_MOST = 40
+_PARALLAX_SHARE = 0.004
 _STILL_SHARE = 0.0016
 _FEW_NAMES = 8
 
@@ -55,21 +57,23 @@ def movement_of(shared: Shared, size: tuple[int, int], focal_px: float) -> Reaso
     """STILL or TURNING where no pair of frames shows parallax; None where some do, or nothing matches.
 
     For each pair, the turn that best carries the matches of one frame onto the other's is found (Kabsch 1976), for
-    several focal lengths; what is left in pixels is parallax. `size` is (width, height).
+    many focal lengths around `focal_px`; what is left in pixels is parallax. `size` is (width, height).
     """
-    features, pairs = shared.features(), shared.verified()
-    pairs = [pair for pair in pairs if len(pair[2]) >= MIN_MATCHES]
-    if not pairs:
+    features, center, long_side = shared.features(), np.array(size) / 2, max(size)
+    matched = []
+    for a, b, found in shared.verified():
+        if len(found) >= MIN_MATCHES:
+            matched.append((features[a][found[:, 0]] - center, features[b][found[:, 1]] - center))
+    if not matched:
         return None
-    center, long_side = np.array(size) / 2, max(size)
-    shifts, left = [], []
-    for a, b, found in pairs:
-        one, other = features[a][found[:, 0]] - center, features[b][found[:, 1]] - center
-        shifts.append(float(np.median(np.linalg.norm(one - other, axis=1))))
-        left.append([_unturned_px(one, other, factor * focal_px) for factor in _FOCAL_FACTORS])
-    if np.quantile(shifts, 0.95) < _STILL_SHARE * long_side:
+    shifts = [float(np.median(np.linalg.norm(one - other, axis=1))) for one, other in matched]
+    if np.quantile(shifts, _MOST) < _STILL_SHARE * long_side:
         return Reason.STILL
-    most = np.quantile(np.array(left), 0.95, axis=0).min()
+    # Those that moved most say most, about the focal length too.
+    chosen = [matched[index] for index in np.argsort(shifts)[::-1][:_MOVED_MOST]]
+    focals = focal_px * np.geomspace(*_FOCAL_FACTORS)
+    left = [[_unturned_px(one, other, float(focal)) for focal in focals] for one, other in chosen]
+    most = np.quantile(np.array(left), _MOST, axis=0).min()
     return Reason.TURNING if most < _PARALLAX_SHARE * long_side else None
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pycolmap
 from PIL import Image
 
-from clips.footage.lens import Lens
 from recon.capture.settings import CaptureSettings
 
 Tell = Callable[[str, float], None]
@@ -20,6 +19,14 @@ EXHAUSTIVE_UP_TO = 40
 _AT_ONCE = 6
 _QUIET = 3
 _PEAK_THRESHOLD = 0.004
+
+
+@dataclass(frozen=True)
+class Optics:
+    """A camera in COLMAP's words: the name of its model and its parameters, pixels."""
+
+    model: str
+    params: tuple[float, ...]
 
 
 @dataclass(frozen=True)
@@ -68,15 +75,16 @@ class Shared:
 
 def share(
     frames: Sequence[np.ndarray],
-    lens: Lens,
+    optics: Sequence[Optics],
     folder: Path,
     settings: CaptureSettings,
     *,
     in_sequence: bool,
     tell: Tell,
 ) -> Shared:
-    """What `frames` (H, W, 3) of one `lens` (its k1 alone is looked at) share; files are written into `folder`.
+    """What `frames` (H, W, 3) share; files are written into `folder`.
 
+    `optics` is one for all frames, or one for each.
     Frames in sequence are matched with their next settings.overlap_frames and some farther ones; up to
     EXHAUSTIVE_UP_TO frames, and all frames that are in no sequence, are matched with all others.
     """
@@ -86,7 +94,7 @@ def share(
     pictures.mkdir()
     for index, frame in enumerate(frames):
         Image.fromarray(frame).save(pictures / picture_name(index), compress_level=1)
-    image_ids = _register_pictures(database, pictures, len(frames), lens)
+    image_ids = _register_pictures(database, pictures, len(frames), optics)
     for begin in range(0, len(frames), _AT_ONCE):
         tell("features", begin / len(frames))
         names = [picture_name(index) for index in range(begin, min(begin + _AT_ONCE, len(frames)))]
@@ -101,19 +109,23 @@ def picture_name(index: int) -> str:
     return f"{index:06d}.png"
 
 
-def _register_pictures(database: Path, pictures: Path, count: int, lens: Lens) -> tuple[int, ...]:
+def _register_pictures(database: Path, pictures: Path, count: int, optics: Sequence[Optics]) -> tuple[int, ...]:
     """Ids of the frames, given in their order: extraction alone would give them in the order of its threads."""
     reader = pycolmap.ImageReaderOptions()
-    reader.camera_model = "SIMPLE_RADIAL"
-    reader.camera_params = f"{lens.fl_x},{lens.cx},{lens.cy},{lens.k1}"
+    reader.camera_model = optics[0].model
+    reader.camera_params = ",".join(repr(float(value)) for value in optics[0].params)
+    mode = pycolmap.CameraMode.SINGLE if len(optics) == 1 else pycolmap.CameraMode.PER_IMAGE
+    names = [picture_name(index) for index in range(count)]
     pycolmap.Database.open(database).close()
-    pycolmap.import_images(
-        database, pictures, pycolmap.CameraMode.SINGLE,
-        image_names=[picture_name(index) for index in range(count)], options=reader,
-    )  # fmt: skip
+    pycolmap.import_images(database, pictures, mode, image_names=names, options=reader)
     with pycolmap.Database.open(database) as opened:
-        ids = {image.name: image.image_id for image in opened.read_all_images()}
-    return tuple(int(ids[picture_name(index)]) for index in range(count))
+        images = {image.name: image for image in opened.read_all_images()}
+        if len(optics) > 1:
+            for name, own in zip(names, optics, strict=True):
+                camera = opened.read_camera(images[name].camera_id)
+                camera.params = list(own.params)
+                opened.update_camera(camera)
+    return tuple(int(images[name].image_id) for name in names)
 
 
 def _extract(database: Path, pictures: Path, names: list[str], settings: CaptureSettings) -> None:

@@ -14,7 +14,7 @@ from clips.cameras import Cameras
 from clips.footage.lens import Lens, straightening
 from recon.capture.capture import Capture, SparsePoints
 from recon.capture.diagnosis import REMEDIES, left_out, movement_of, told
-from recon.capture.features import Shared, Tell, share
+from recon.capture.features import Optics, Shared, Tell, share
 from recon.capture.moving import moving_cells, odd_features
 from recon.capture.pictures import MIN_FRAMES, Pictures
 from recon.capture.placement import GUESSED_DISTANCE_M, estimate_down, placed, scale_of
@@ -60,9 +60,10 @@ def register(pictures: Pictures, settings: CaptureSettings, tell: Tell) -> Captu
     height, width = pictures.frames.shape[1:3]
     focal_px = pictures.focal_px or _FOCAL_FACTOR * max(width, height)
     guess = Lens(width, height, focal_px, focal_px, width / 2, height / 2)
+    optics = [Optics("SIMPLE_RADIAL", (focal_px, width / 2, height / 2, 0.0))]
     with tempfile.TemporaryDirectory(prefix="narthex-capture-") as folder:
         shared = share(
-            list(pictures.frames), guess, Path(folder), settings, in_sequence=pictures.in_sequence, tell=tell
+            list(pictures.frames), optics, Path(folder), settings, in_sequence=pictures.in_sequence, tell=tell
         )
         _refuse_without_parallax(pictures, shared, focal_px)
         tell("mapping", 0.0)
@@ -161,7 +162,13 @@ def _refine_without(mapped: pycolmap.Reconstruction, shared: Shared, model: Mode
     options = pycolmap.BundleAdjustmentOptions()
     options.print_summary = False
     options.ceres.solver_options.num_threads = 1
-    pycolmap.bundle_adjustment(mapped, options)
+    config = pycolmap.BundleAdjustmentConfig()
+    for image_id in mapped.reg_image_ids():
+        config.add_image(image_id)
+    config.fix_gauge(pycolmap.BundleAdjustmentGauge.TWO_CAMS_FROM_WORLD)
+    # pycolmap.bundle_adjustment does the same and prints, whatever the level of its log.
+    pycolmap.create_default_bundle_adjuster(options, config, mapped).solve()
+    mapped.update_point_3d_errors()
 
 
 def _capture(
