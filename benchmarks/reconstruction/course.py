@@ -182,6 +182,9 @@ def _spreads(rows: list[Row]) -> dict[str, Spread]:
         means = [float(np.mean(values)) for values in by_seed.values()]
         deviation = float(np.std(means, ddof=1)) if len(means) > 1 else 0.0
         spreads[name] = Spread(float(np.mean(means)) if means else math.nan, deviation)
+    if "merge_factor" in names:
+        # Where the camera stands still every pixel is seen 48 times: the mean would be that of such scenes.
+        spreads["least_merge_factor"] = Spread(min(row.figures["merge_factor"] for row in rows), 0.0)
     return spreads
 
 

@@ -127,7 +127,8 @@ def test_means_are_over_scenes_then_seeds_and_leave_out_nan() -> None:
         row("full", "", 0, held_db=34.0, splats=100.0),
         row("full", "", 1, held_db=33.0, splats=100.0),
         row("full", "", 1, held_db=math.nan, splats=100.0),
-        row("full", "noise1", 0, held_db=31.0, splats=100.0),
+        row("full", "noise1", 0, held_db=31.0, splats=100.0, merge_factor=5.0),
+        row("full", "noise1", 0, held_db=31.0, splats=100.0, merge_factor=3.0),
     ]
     found = combined(rows)
     assert found["full", ""]["held_db"].mean == 32.5
@@ -135,6 +136,8 @@ def test_means_are_over_scenes_then_seeds_and_leave_out_nan() -> None:
     figures = named_figures(found)
     assert figures["full_noise1_lost_db"] == 1.5
     assert figures["full_held_margin_db"] == 1.5
+    assert figures["full_noise1_merge_factor"] == 4.0
+    assert figures["full_noise1_least_merge_factor"] == 3.0
 
 
 def test_the_aim_of_held_out_pictures_depends_on_how_many_splats_they_took() -> None:
@@ -213,7 +216,7 @@ def test_arguments_that_mean_nothing_are_refused(wrong: list[str], monkeypatch: 
                 "full_holes_percent": "<= 0.5",
                 "full_bytes_per_splat": "<= 13",
                 "full_noise1_lost_db": "<= 1.5",
-                "full_noise1_merge_factor": ">= 4",
+                "full_noise1_least_merge_factor": ">= 4",
                 "long_memory_ratio": "<= 2",
                 "long_time_ratio": "<= 1.1",
                 "long_border_loss_db": "<= 0.5",
