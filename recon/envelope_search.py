@@ -80,6 +80,16 @@ class EnvelopeSettings:
             if not low <= got <= high:
                 raise InvalidScene(f"envelope settings: {field} must be within [{low}, {high}], got {got}")
 
+    @classmethod
+    def draft(cls) -> EnvelopeSettings:
+        """A quick search for drafts, which have pin-holes of 0.85 opacity all over: those count as no holes."""
+        return cls(instants=2, largest_m=0.5, hole_alpha=0.7, width_px=32, thorough=False, checks=6)
+
+    @classmethod
+    def full(cls) -> EnvelopeSettings:
+        """The widest envelope that the search finds."""
+        return cls()
+
 
 def find_envelope(
     scene: Scene4D, cameras: Cameras, times: np.ndarray, settings: EnvelopeSettings | None = None

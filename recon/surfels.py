@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from clips.cameras import Cameras
 from recon.merge import voxel_keys
 from recon.raster import render_scene
-from recon.scene import Scene4D
+from recon.scene import Scene4D, static_part
 
 _LEAST_OPACITY = 0.4
 _PATCH = 4.0
@@ -87,7 +87,7 @@ def _behind_others(positions: np.ndarray, scene: Scene4D, cameras: Cameras) -> n
         return np.zeros(0, bool)
     chosen = np.unique(np.linspace(0, len(cameras) - 1, min(len(cameras), _VIEWS)).astype(int))
     views = Cameras(cameras.viewmats[chosen], cameras.Ks[chosen], cameras.width, cameras.height)
-    _, depth, _ = render_scene(_static(scene), views, np.zeros(len(views)))
+    _, depth, _ = render_scene(static_part(scene), views, np.zeros(len(views)))
     seen, inside = np.zeros(len(positions), bool), np.zeros(len(positions), bool)
     for viewmat, K, shown in zip(views.viewmats, views.Ks, depth, strict=True):
         local = positions @ viewmat[:3, :3].T + viewmat[:3, 3]
@@ -98,11 +98,6 @@ def _behind_others(positions: np.ndarray, scene: Scene4D, cameras: Cameras) -> n
         inside |= within
         seen[within] |= local[within, 2] <= at * _DEEPER + _DEEPER_M
     return inside & ~seen
-
-
-def _static(scene: Scene4D) -> Scene4D:
-    arrays = {f.name: getattr(scene, f.name)[scene.is_static] for f in fields(Scene4D) if f.name != "duration_s"}
-    return replace(scene, **arrays)
 
 
 def _smoothed(surfels: Surfels) -> Surfels:

@@ -22,10 +22,6 @@ from service.quality import Quality
 from service.store.blobs import BlobStore
 from service.store.records import COLLIDER, ENVELOPE, FOURDGS, PLY, AssetRecord
 
-DRAFT_ENVELOPE = EnvelopeSettings(instants=2, largest_m=0.5, hole_alpha=0.7, width_px=32, thorough=False, checks=6)
-"""Drafts have pin-holes of 0.85 opacity all over; what is nearly as opaque is no hole in them."""
-
-FULL_ENVELOPE = EnvelopeSettings()
 _BOX, _ENVELOPE, _LEVEL, _COLLISION = "surroundings", "envelope", "level", "collision"
 
 
@@ -46,7 +42,7 @@ class SceneFinish:
         self._full = quality is Quality.FULL
         self._segment = segment
         levels = tuple(f"{_LEVEL} {number}" for number in range(len(FACTORS), 0, -1))
-        self._settings = FULL_ENVELOPE if self._full else DRAFT_ENVELOPE
+        self._settings = EnvelopeSettings.full() if self._full else EnvelopeSettings.draft()
         boxes = tuple(f"{_BOX} {number}" for number in range(self._settings.instants))
         self._stages = (*boxes, _ENVELOPE, *levels, *((_COLLISION,) if self._full else ()))
         self._boxes: list[list[float]] = []
