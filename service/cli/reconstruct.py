@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.app import WRONG_USE, exit_status
-from service.cli.reconstruct_capture import CaptureOptions
+from service.cli.reconstruct_capture import CaptureOptions, read, report_of, still
 from service.cli.reconstruct_outputs import (
     CollisionOption,
     ExitOption,
@@ -23,6 +23,7 @@ from service.cli.reconstruct_outputs import (
     Outputs,
     ProxyOption,
     SpawnOption,
+    envelope_facts,
     psnr_db,
     tell_outputs,
     write_outputs,
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from clips.clip import Clip
-    from recon.capture.capture import Capture
     from recon.scene import Scene4D
 
 SHEET_FRAMES = 6
@@ -51,8 +51,8 @@ def reconstruct(
     clip: Annotated[
         Path,
         typer.Argument(
-            help="A clip (.npz), as narthex generate writes it; a video (.mp4, .mov, ...); a folder of pictures, with a "
-            "transforms.json or without.",
+            help="A clip (.npz), as narthex generate writes it; a video (.mp4, .mov, ...); or a folder of pictures, "
+            "with a transforms.json or without.",
             metavar="FOOTAGE",
         ),
     ],
@@ -90,6 +90,10 @@ def reconstruct(
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --ply moss.ply --quality draft --sheet moss.png
 
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --levels --collision moss.glb
+
+        narthex reconstruct walk.mp4 --out walk.4dgs --scale-m 2.5 --sheet walk.png
+
+        narthex reconstruct captures/kitchen --out kitchen.4dgs
     """
     from clips.errors import ClipError
     from recon.errors import ReconError
@@ -98,6 +102,9 @@ def reconstruct(
     console = Console(stderr=True, quiet=as_json)
     if not math.isfinite(ply_time_s):
         typer.echo(f"narthex reconstruct: --ply-time: got {ply_time_s}, allowed scene seconds", err=True)
+        raise typer.Exit(WRONG_USE)
+    if fps is not None and not 0.0 < fps <= 240.0:
+        typer.echo(f"narthex reconstruct: --fps: got {fps}, allowed above 0 and at most 240", err=True)
         raise typer.Exit(WRONG_USE)
     for target in (out, ply, sheet, collision):
         if target is not None and not target.parent.is_dir():
@@ -108,7 +115,8 @@ def reconstruct(
             raise typer.Exit(WRONG_USE)
     try:
         outputs = Outputs(levels, collision, graybox, proxy, spawn, exit_at)
-        report = _run(clip, quality, console, outputs, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
+        options = CaptureOptions(scale_m, size_px, max_frames, fps)
+        report = _run(clip, quality, console, (outputs, options), out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
     except InvalidInput as error:
         typer.echo(f"narthex reconstruct: {error}", err=True)
         raise typer.Exit(WRONG_USE) from error
@@ -128,7 +136,7 @@ def _run(
     path: Path,
     quality: ReconQuality,
     console: Console,
-    outputs: Outputs,
+    asked: tuple[Outputs, CaptureOptions],
     *,
     out: Path,
     ply: Path | None,
@@ -140,10 +148,14 @@ def _run(
     from recon.export.ply import write_ply
     from recon.raster import render_scene
 
+    outputs, options = asked
+    mesh = outputs.load_graybox()
     begun = time.perf_counter()
     clip, scene, stages_s, about = _scene(path, quality, console, options)
     elapsed_s = time.perf_counter() - begun
     frames, _, _ = render_scene(scene, clip.cameras, clip.times)
+    draft = quality is ReconQuality.DRAFT
+    facts = {"caption": clip.caption, "quality": quality.value, **envelope_facts(scene, clip, draft=draft)}
     report: dict[str, Any] = {
         "clip": str(path),
         "quality": quality.value,
@@ -155,6 +167,7 @@ def _run(
         "out": str(out),
         "bytes": write_4dgs(scene, out, facts),
         **write_outputs(outputs, mesh, scene, clip, out, facts),
+        **about,
     }
     if ply is not None:
         report |= {"ply": str(ply), "ply_bytes": write_ply(scene, ply, ply_time_s)}
@@ -166,24 +179,22 @@ def _run(
 
 def _scene(
     path: Path, quality: ReconQuality, console: Console, options: CaptureOptions
-) -> tuple[Clip | Capture, Scene4D, dict[str, float], dict[str, Any]]:
-    """The footage, its scene, the seconds of each stage, and what else to report."""
+) -> tuple[Clip, Scene4D, dict[str, float], dict[str, Any]]:
+    """The footage as a clip, its scene, the seconds of each stage, and what else to report."""
     from clips.clip import load_clip
     from recon.capture.reading import Footage, kind_of
 
     if kind_of(path) is Footage.CLIP:
         clip = load_clip(path)
         return (clip, *_reconstruct(clip, quality, console), {})
-    from service.cli.reconstruct_capture import read, report_of, still
-
     draft = quality is ReconQuality.DRAFT
-    capture, reading_s = read(path, options, draft, console)
-    about = {"capture": report_of(capture)}
+    capture, reading_s = read(path, options, console, draft=draft)
     if capture.is_dense:
-        scene, stages_s = _reconstruct(capture.clip(), quality, console)
+        clip = capture.clip()
+        scene, stages_s = _reconstruct(clip, quality, console)
     else:
-        scene, stages_s = still(capture, options, draft, console)
-    return capture, scene, {**reading_s, **stages_s}, about
+        clip, scene, stages_s = still(capture, options, console, draft=draft)
+    return clip, scene, {**reading_s, **stages_s}, {"capture": report_of(capture)}
 
 
 def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[Scene4D, dict[str, float]]:
@@ -206,7 +217,7 @@ def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[S
     return job.finish(), stages_s
 
 
-def _sheet(clip: Clip | Capture, scene: Scene4D, frames: np.ndarray) -> np.ndarray:
+def _sheet(clip: Clip, scene: Scene4D, frames: np.ndarray) -> np.ndarray:
     """A contact sheet: the clip, the scene from the same cameras, and from cameras a little to the right."""
     import numpy as np
 
