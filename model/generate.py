@@ -83,7 +83,8 @@ class Generator:
 
         Raises:
             UnsupportedSpec: another size, length or revision than this model's; the message names what it makes.
-            InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids.
+            InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids, or too far from the
+                gate (`model.reach`).
         """
         check_supported(self, spec)
         latents = self._noise(spec)

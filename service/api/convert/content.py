@@ -13,6 +13,7 @@ from clips.cameras import Cameras
 from clips.dungeon.blockout import Graybox, check_cameras
 from clips.errors import InvalidCameras, InvalidRoom
 from model.errors import InvalidSpec
+from model.reach import check_reach
 from model.revision import DEFAULT_CONTROL, ModelInfo
 from model.spec import MAX_STEPS, SegmentSpec, check_prompt
 from model.spec_control import Control, ControlKind
@@ -157,6 +158,11 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
         _check_made(cameras, model.made)
     fps = names.finite(message.cameras.fps, 0.1, 240.0, "spec.cameras.fps")
     steps = message.steps or (model.draft_steps if quality is Quality.DRAFT else model.full_steps)
+    control = _to_control(message, cameras, fps)
+    try:
+        check_reach(cameras, control.kind)
+    except InvalidSpec as error:
+        raise bad_field("spec.cameras", str(error)) from error
     try:
         return SegmentSpec(
             prompt=message.prompt,
@@ -166,7 +172,7 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
             steps=steps,
             guidance=names.finite(message.guidance, 0.0, 20.0, "spec.guidance") or model.guidance,
             model_revision=model.revision,
-            control=_to_control(message, cameras, fps),
+            control=control,
         )
     except InvalidSpec as error:
         raise bad_field("spec", str(error)) from error

@@ -186,7 +186,7 @@ def test_what_does_not_fit_the_cameras_is_made_without_and_said(
     code, _, stderr = _run("--prompt", "orb", "--weights", str(weights), "--steps", "1", "--out", str(tmp_path))
     assert code == 0
     assert "steered by the prompt alone" in stderr
-    assert "made without a layout: no room of the layout prior holds these cameras" in stderr
+    assert "no layout fits these cameras, so none is used: no room of the layout prior" in stderr
 
 
 BAD = {
