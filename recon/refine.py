@@ -71,12 +71,13 @@ class Fit:
     """Splats as numbers that a gradient moves, with Adam's moments: everything that a resumed refinement needs.
 
     Attributes:
-        base: what the numbers are measured from: means, velocities, sizes, time centres and widths, windows.
+        base: what the numbers are measured from: means, velocities, sizes, time centres and widths, windows; and which
+            splats are filled.
         values: name to tensor, the names of RATES.
         steps: how many have been made.
     """
 
-    def __init__(self, splats: Splats) -> None:
+    def __init__(self, splats: Splats, filled: np.ndarray) -> None:
         quats, scales = quats_and_scales(splats.covariances)
         sizes = np.sqrt(scales[:, 1] * scales[:, 2])
         self.base = {
@@ -88,6 +89,7 @@ class Fit:
             "time_widths": torch.from_numpy(splats.time_widths.copy()),
             "time_starts": torch.from_numpy(splats.time_starts.copy()),
             "time_ends": torch.from_numpy(splats.time_ends.copy()),
+            "filled": torch.from_numpy(filled.copy()),
         }
         opacities = np.clip(splats.opacities, 1e-3, OPACITY_MAX)
         count = len(splats)
@@ -108,6 +110,11 @@ class Fit:
 
     def __len__(self) -> int:
         return len(self.pull)
+
+    @property
+    def filled(self) -> np.ndarray:
+        """True where a splat continues a surface to where no frame looked, (N,)."""
+        return self.base["filled"].numpy()
 
     @property
     def moving(self) -> Tensor:
@@ -185,8 +192,8 @@ def refine(fit: Fit, clip: Clip, part: Round, threads: int = 1) -> float:
     order: list[int] = []
     begun, made, losses = time.perf_counter(), 0, []
     while True:
-        spent = (time.perf_counter() - begun) / part.seconds if part.seconds else made / part.steps
-        if spent >= 1.0:
+        spent = (time.perf_counter() - begun) / part.seconds if part.seconds else made / max(part.steps, 1)
+        if spent >= 1.0 or not (part.seconds or part.steps):
             break
         share = part.start + (part.end - part.start) * spent
         order = order or random.permutation(len(clip)).tolist()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from PIL import Image
 
 from recon.capture.features import Shared
 from recon.capture.pictures import Pictures
@@ -14,6 +15,8 @@ from recon.capture.pictures import Pictures
 MIN_FEATURES = 50
 MIN_MATCHES = 15
 _BLURRED = 0.5
+_FLAT = 0.35
+_CONTRAST_PX = 32
 _FOCAL_FACTORS = (0.35, 3.0, 40)
 _MOST = 0.9
 _MOVED_MOST = 40
@@ -83,18 +86,18 @@ def left_out(pictures: Pictures, shared: Shared, missing: Sequence[int]) -> list
     matched = np.zeros(len(pictures), int)
     for a, b, found in shared.verified():
         matched[a], matched[b] = max(matched[a], len(found)), max(matched[b], len(found))
-    usual = float(np.median(pictures.sharpness))
+    contrasts = np.array([_contrast(frame) for frame in pictures.frames])
+    usual = float(np.median(contrasts))
     rows = []
     for frame in missing:
-        if counts[frame] < MIN_FEATURES or matched[frame] < MIN_MATCHES:
-            if pictures.sharpness[frame] < _BLURRED * usual:
-                reason, detail = Reason.BLURRED, f"sharpness {pictures.sharpness[frame]:.1f}, others {usual:.1f}"
-            elif counts[frame] < MIN_FEATURES:
-                reason, detail = Reason.TEXTURELESS, f"{counts[frame]} features, {MIN_FEATURES} are needed"
-            else:
-                reason, detail = Reason.UNMATCHED, f"{matched[frame]} matches, {MIN_MATCHES} are needed"
-        else:
-            reason, detail = Reason.APART, f"{matched[frame]} matches to its best neighbour"
+        reason, detail = Reason.APART, f"{matched[frame]} matches to its best neighbour"
+        if counts[frame] < MIN_FEATURES:
+            reason = Reason.TEXTURELESS if contrasts[frame] < _FLAT * usual else Reason.BLURRED
+            detail = f"{counts[frame]} features, {MIN_FEATURES} are needed"
+        elif matched[frame] < MIN_MATCHES:
+            reason, detail = Reason.UNMATCHED, f"{matched[frame]} matches, {MIN_MATCHES} are needed"
+            if pictures.sharpness[frame] < _BLURRED * float(np.median(pictures.sharpness)):
+                reason = Reason.BLURRED
         rows.append(LeftOut(frame, pictures.names[frame], reason, detail))
     return rows
 
@@ -109,6 +112,13 @@ def told(rows: Sequence[LeftOut]) -> list[str]:
             more = f" and {len(same) - _FEW_NAMES} more" if len(same) > _FEW_NAMES else ""
             lines.append(f"{reason.value} ({names}{more}; {same[0].detail}): {REMEDIES[reason]}")
     return lines
+
+
+def _contrast(frame: np.ndarray) -> float:
+    """Standard deviation of a frame's grey levels at 32 pixels: blur leaves it, a plain wall has none."""
+    grey = Image.fromarray(frame).convert("L")
+    grey.thumbnail((_CONTRAST_PX, _CONTRAST_PX), Image.Resampling.BOX)
+    return float(np.asarray(grey, np.float32).std())
 
 
 def _unturned_px(one: np.ndarray, other: np.ndarray, focal_px: float) -> float:

@@ -87,29 +87,49 @@ def project_gradient(
             mx += elapsed * velocities[n, 0]
             my += elapsed * velocities[n, 1]
             mz += elapsed * velocities[n, 2]
-        x, y, z = camera_point(cam, mx, my, mz)
-        dx, dy, dz = _shape_gradient(cam, quats, scales, n, x, y, z, rows[n], of_quats, of_scales)
-        across, down = float(rows[n, 0]) / z, float(rows[n, 1]) / z
-        dx += across * cam[12]
-        dy += across * cam[13] + down * cam[14]
-        dz += float(rows[n, 9]) - (across * (cam[12] * x + cam[13] * y) + down * cam[14] * y) / z
-        wx = cam[0] * dx + cam[4] * dy + cam[8] * dz
-        wy = cam[1] * dx + cam[5] * dy + cam[9] * dz
-        wz = cam[2] * dx + cam[6] * dy + cam[10] * dz
+        wx, wy, wz = _place_gradient(cam, quats, scales, n, mx, my, mz, rows[n], of_quats, of_scales)
         of_means[n, 0] += wx
         of_means[n, 1] += wy
         of_means[n, 2] += wz
-        factor = 1.0
-        if moves:
-            factor = fading(time_s, float(centers[n]), float(widths[n]), float(starts[n]), float(ends[n]))
-            of_velocities[n, 0] += elapsed * wx
-            of_velocities[n, 1] += elapsed * wy
-            of_velocities[n, 2] += elapsed * wz
-            spread = float(widths[n])
-            pull = float(rows[n, 5]) * float(opacities[n]) * factor * elapsed / (spread * spread)
-            of_centers[n] += pull - wx * velocities[n, 0] - wy * velocities[n, 1] - wz * velocities[n, 2]
-            of_widths[n] += pull * elapsed / spread
+        if not moves:
+            of_opacities[n] += rows[n, 5]
+            continue
+        spread = float(widths[n])
+        factor = fading(time_s, float(centers[n]), spread, float(starts[n]), float(ends[n]))
         of_opacities[n] += rows[n, 5] * factor
+        of_velocities[n, 0] += elapsed * wx
+        of_velocities[n, 1] += elapsed * wy
+        of_velocities[n, 2] += elapsed * wz
+        pull = float(rows[n, 5]) * float(opacities[n]) * factor * elapsed / (spread * spread)
+        of_centers[n] += pull - wx * velocities[n, 0] - wy * velocities[n, 1] - wz * velocities[n, 2]
+        of_widths[n] += pull * elapsed / spread
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _place_gradient(
+    cam: np.ndarray,
+    quats: np.ndarray,
+    scales: np.ndarray,
+    n: int,
+    mx: float,
+    my: float,
+    mz: float,
+    row: np.ndarray,
+    of_quats: np.ndarray,
+    of_scales: np.ndarray,
+) -> Three:
+    """Gradient by the world position at this time; those by rotation and scales are added to theirs."""
+    x, y, z = camera_point(cam, mx, my, mz)
+    dx, dy, dz = _shape_gradient(cam, quats, scales, n, x, y, z, row, of_quats, of_scales)
+    across, down = float(row[0]) / z, float(row[1]) / z
+    dx += across * cam[12]
+    dy += across * cam[13] + down * cam[14]
+    dz += float(row[9]) - (across * (cam[12] * x + cam[13] * y) + down * cam[14] * y) / z
+    return (
+        cam[0] * dx + cam[4] * dy + cam[8] * dz,
+        cam[1] * dx + cam[5] * dy + cam[9] * dz,
+        cam[2] * dx + cam[6] * dy + cam[10] * dz,
+    )
 
 
 @njit(cache=True, nogil=True, inline="always")
