@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from service.ids import GateId
 from service.play.state import GateState
 from service.quality import Quality
+from service.sessions.colliders import with_collider
 from service.sessions.ladder import Rung
 from service.sessions.live import LiveSession
 from service.sessions.ready import ReadyContent, ReadyIndex
@@ -17,12 +18,13 @@ from service.store.records import AssetRecord, ContentRef
 def announcement(session: LiveSession, gate: GateId, ready: ReadyContent) -> ContentAnnounced:
     """What to tell `session` of `ready` content."""
     profile, record = session.facts.profile, ready.segment
+    scene = of_size(of_formats(ready.scene.assets, profile), profile)
     ref = ContentRef(session.world.world_id, gate, record.segment_id, ready.scene.scene_id, record.quality)
     return ContentAnnounced(
         gate=gate,
         content=ref,
         video=of_formats(record.assets, profile),
-        scene=of_size(of_formats(ready.scene.assets, profile), profile),
+        scene=with_collider(scene, session.world.gates[gate].content, profile.formats),
         reused=session.session_id not in ready.waited,
     )
 

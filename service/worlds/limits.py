@@ -29,3 +29,5 @@ MAX_PLACEHOLDER_BYTES = 64 << 20
 """Size of a placeholder clip, unpacked."""
 MAX_DEPTH_FILE_BYTES = 64 << 20
 """Size of a control depth's file, unpacked."""
+MAX_MESH_BYTES = 16 << 20
+"""Size of a collision mesh's file."""

@@ -26,7 +26,7 @@ from service.worlds.document import (
     WorldDocument,
 )
 from service.worlds.form import document_of
-from service.worlds.graybox import BadGraybox, check_fits, control_of
+from service.worlds.graybox import BadGraybox, check_fits, collider_of_part, control_of
 from service.worlds.placeholder import MIST, BadPlaceholder, placeholder_bytes
 from service.worlds.problems import Problem, got
 from service.worlds.references import in_order, reference_problems
@@ -34,6 +34,7 @@ from service.worlds.sizes import OF_THE_SHIPPED, SizeRule
 from service.worlds.world import (
     NOTHING,
     All,
+    Collider,
     Content,
     Duration,
     Gate,
@@ -181,6 +182,7 @@ class _Merged:
             control=self._control((frames, width_px, height_px), fps, base_dir),
             placeholder=self._placeholder(base_dir),
             qualities=tuple(sorted(Quality[quality.upper()] for quality in self._value("qualities"))),
+            collider=self._collider(base_dir),
         )
 
     def _size(self) -> tuple[int, int]:
@@ -215,7 +217,7 @@ class _Merged:
 
     def _control(self, size: tuple[int, int, int], fps: float, base_dir: Path | None) -> Control:
         part = self._content.graybox
-        if part is None:
+        if part is None or not part.steers:
             written = self._value("control")
             return Control(ControlKind(DEFAULT_CONTROL if written == "auto" else written))
         asked = self._content.control or "auto"
@@ -224,10 +226,20 @@ class _Merged:
             control = control_of(part, base_dir)
             check_fits(control, self._value("camera").camera_path().cameras(*size), fps)
         except BadGraybox as error:
-            path = (*self._path, "graybox", *error.path)
-            self.problems.append(Problem(self._text.line(path), path, str(error)))
+            self._tell(error)
             return NO_CONTROL
         return control
+
+    def _collider(self, base_dir: Path | None) -> Collider | None:
+        try:
+            return None if self._content.graybox is None else collider_of_part(self._content.graybox, base_dir)
+        except BadGraybox as error:
+            self._tell(error)
+            return None
+
+    def _tell(self, error: BadGraybox) -> None:
+        path = (*self._path, "graybox", *error.path)
+        self.problems.append(Problem(self._text.line(path), path, str(error)))
 
     def _check(self, right: bool, field: str, value: object, allowed: str) -> None:
         if not right:
