@@ -11,8 +11,8 @@ What a clip shows is said by a judge (`model/measure/judge.py`, trained by `nart
 pair of words), whose own figures on the real clips are in the column `real`, and on the same clips through the
 autoencoder in `decoded`. Props count where the real clip shows them. The object's region is the judge's too; IoU and
 single blobs are of objects that move. Ceiling and size have no aim: the judge itself is unsure of them. Without an aim
-too: `far_depth`, the share of pixels whose depth lies beyond 12 m, which no room has, and `prop_last`, whether the judge
-finds the prop in the last five frames alone, where the real clip shows it in them. Accuracies have Wilson's 95 %
+too: `far_depth`, the share of pixels whose depth lies beyond 12 m, which no room has, and `prop_last`, whether the
+judge finds the prop in the last five frames alone, where the real clip shows it in them. Accuracies have Wilson's 95 %
 interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random network,
 at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
 out/benchmarks/model.
