@@ -122,11 +122,8 @@ def collision_proxy(scene: Scene4D, cameras: Cameras, settings: CollisionSetting
         parts.append(CollisionPart("floor", _ground(floor, surfels, cameras, settings), convex=True))
         rest = surfels[floor.heights(surfels.positions) > plane_m]
     planes = find_planes(rest, plane_m, settings.least_plane_m2)
-    parts += [
-        part
-        for k, mask in enumerate(planes)
-        if (part := _flat_part(rest[mask], k, plane_m, settings.thickness_m)) is not None
-    ]
+    flat_parts = [_flat_part(rest[mask], k, plane_m, settings.thickness_m) for k, mask in enumerate(planes)]
+    parts += [part for part in flat_parts if part is not None]
     flat = np.any(planes, axis=0) if planes else np.zeros(len(rest), bool)
     things, left = _things(rest[~flat], floor, settings)
     parts = _affordable([*parts, *things], settings.max_triangles)

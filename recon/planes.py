@@ -100,7 +100,7 @@ def _on_plane(surfels: Surfels, rest: np.ndarray, seed: int, thickness_m: float)
 
 
 def fitted(surfels: Surfels, before: Plane) -> Plane:
-    """The least-squares plane of surfels, weighted by area, facing as `before` does; `before` if it tilts by 20 degrees."""
+    """The least-squares plane of surfels, weighted by area, facing as `before` does; that one if it tilts far."""
     weights = surfels.areas / surfels.areas.sum()
     middle = weights @ surfels.positions
     apart = surfels.positions - middle
