@@ -17,10 +17,10 @@ from torch.overrides import TorchFunctionMode
 from clips.atomic_file import replacing
 from model.dit import Dit, DitConfig
 from model.errors import InvalidSpec, UnreadableCheckpoint
+from model.supported import HEADER_KEY
 from model.vae import Vae, VaeConfig
 
 SCHEMA_VERSION = 1
-HEADER_KEY = "narthex"
 REPEATED = ("depth", "encoder_blocks", "decoder_blocks", "fine_blocks", "coarse_blocks")
 """Fields of configurations that say how often something with weights of its own is repeated."""
 
@@ -152,7 +152,7 @@ def _header(text: str | None, kind: str, path: Path) -> Recipe:
     try:
         header: Recipe = json.loads(text)
         version, held, config, recipe = (header[name] for name in ("schema_version", "kind", "config", "recipe"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise UnreadableCheckpoint(f"{path}: its metadata is damaged ({error!r}); {_remedy(kind)}") from error
     if version != SCHEMA_VERSION:
         raise UnreadableCheckpoint(

@@ -9,7 +9,6 @@ map's; more follow the guided equation.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,28 +33,10 @@ from model.sampler import frame_grid, sample_euler, sample_map, seeded_noise, si
 from model.spec import SegmentSpec
 from model.spec_control import FirstFrame
 from model.steering import Steering, steering_of
+from model.supported import SupportedSize, size_of
 from model.vae import Vae
 
 SIGMA_SHIFT = 2.0
-MAX_WINDOWS = 2
-"""Windows of the longest segment: 17 and 33 frames of the shipped model."""
-
-
-@dataclass(frozen=True)
-class SupportedSize:
-    """The segment size that a model makes: `frames` in one window, more in several."""
-
-    frames: int
-    width: int
-    height: int
-
-    @property
-    def frame_counts(self) -> tuple[int, ...]:
-        """The lengths that can be made: windows overlap by a latent frame, so each adds `frames` - 1."""
-        return tuple(1 + windows * (self.frames - 1) for windows in range(1, MAX_WINDOWS + 1))
-
-    def __str__(self) -> str:
-        return f"{self.frames} frames of {self.width}x{self.height}"
 
 
 class Generator:
@@ -95,16 +76,15 @@ class Generator:
     @property
     def supported(self) -> SupportedSize:
         """The size that these weights make."""
-        time, rows, columns = self.dit.config.latent_size
-        config = self.vae.config
-        return SupportedSize(1 + (time - 1) * config.group_frames, columns * config.patch_px, rows * config.patch_px)
+        return size_of(self.dit.config.latent_size, self.vae.config.group_frames, self.vae.config.patch_px)
 
     def begin(self, spec: SegmentSpec) -> Generation:
         """A generation of `spec` at its first step.
 
         Raises:
             UnsupportedSpec: another size, length or revision than this model's; the message names what it makes.
-            InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids.
+            InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids, or too far from the
+                gate (`model.reach`).
         """
         check_supported(self, spec)
         latents = self._noise(spec)
@@ -275,9 +255,8 @@ def check_supported(generator: Generator, spec: SegmentSpec) -> None:
     """Raises UnsupportedSpec where a spec wants another size, length or revision than the generator makes."""
     made, frames, cameras = generator.supported, len(spec.cameras), spec.cameras
     if frames not in made.frame_counts or (cameras.width, cameras.height) != (made.width, made.height):
-        lengths = " or ".join(map(str, made.frame_counts))
         raise UnsupportedSpec(
-            f"this model makes segments of {lengths} frames of {made.width}x{made.height}, "
+            f"this model makes segments of {made.lengths} frames of {made.width}x{made.height}, "
             f"got a spec of {frames} frames of {cameras.width}x{cameras.height}"
         )
     if spec.model_revision != generator.revision:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from model.errors import UnreadableCheckpoint
+from model.supported import SupportedSize, supported_size
 
 DRAFT_STEPS = 2
 FULL_STEPS = 20
@@ -30,6 +31,8 @@ DIT_FILE = "dit.safetensors"
 class ModelInfo:
     """A model and how it is run: `revision` names the weights, steps and guidance are policy.
 
+    `made` is the size of segments that it makes; None where that is not known before it is loaded.
+
     Raises:
         ValueError: steps outside [1, 1000], draft_steps above full_steps, or guidance outside [0, 20].
     """
@@ -38,6 +41,7 @@ class ModelInfo:
     draft_steps: int = DRAFT_STEPS
     full_steps: int = FULL_STEPS
     guidance: float = GUIDANCE
+    made: SupportedSize | None = None
 
     def __post_init__(self) -> None:
         if not self.revision:
@@ -81,4 +85,5 @@ def read_model_info(
     weights_dir: Path, draft_steps: int = DRAFT_STEPS, full_steps: int = FULL_STEPS, guidance: float = GUIDANCE
 ) -> ModelInfo:
     """What the server needs to know of the model in a folder. Raises UnreadableCheckpoint or ValueError."""
-    return ModelInfo(weights_revision(weights_dir), draft_steps, full_steps, guidance)
+    made = supported_size(weights_dir / VAE_FILE, weights_dir / DIT_FILE)
+    return ModelInfo(weights_revision(weights_dir), draft_steps, full_steps, guidance, made)

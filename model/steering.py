@@ -13,6 +13,7 @@ from clips.dungeon.blockout import Graybox, check_cameras
 from clips.errors import InvalidCameras, InvalidRoom
 from model.control import CONTROL_NONE, CONTROL_OBJECTS, CONTROL_ROOM
 from model.errors import InvalidSpec
+from model.reach import check_reach, outside_note
 from model.spec import SegmentSpec
 from model.spec_control import ControlKind
 
@@ -26,7 +27,7 @@ class Steering:
         graybox: the blockout, sampled or given; None without one.
         depth: what the cameras see of it, metres, (T, H, W), float32; None with kind none.
         words: slot to word of what a sampled layout drew or was told; empty for the other kinds.
-        note: why it is not what the spec asked for; "" where it is.
+        note: why it is not what the spec asked for, or what is doubtful of it; "" where all is well.
     """
 
     kind: ControlKind = ControlKind.NONE
@@ -54,11 +55,15 @@ def steering_of(spec: SegmentSpec, slots: Mapping[str, str | None]) -> Steering:
     """What steers this spec; `slots` is what its prompt says. Deterministic.
 
     Raises:
-        InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids.
+        InvalidSpec: a camera stands outside the spec's own blockout or in one of its solids, or farther from the gate
+            than `model.reach` allows.
     """
+    check_reach(spec.cameras, spec.control.kind)
     control, times = spec.control, np.arange(len(spec.cameras)) / spec.fps
     if control.kind is ControlKind.LAYOUT:
         return _layout(spec, slots, times)
+    if control.kind is ControlKind.NONE:
+        return Steering(note=outside_note(spec.cameras))
     if control.graybox is None:
         return Steering(control.kind, None, control.depth)
     try:
@@ -74,7 +79,7 @@ def _layout(spec: SegmentSpec, slots: Mapping[str, str | None], times: np.ndarra
     try:
         layout = sample_layout(slots, spec.seed, spec.cameras, times)
     except (InvalidCameras, InvalidRoom) as error:
-        return Steering(note=f"made without a layout: {error}")
+        return Steering(note=f"no layout fits these cameras, so none is used: {error}")
     return Steering(ControlKind.LAYOUT, layout.graybox, _depth(layout.graybox, spec, times), layout.words)
 
 

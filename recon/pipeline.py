@@ -21,6 +21,7 @@ from recon.motion import moving_splats
 from recon.noise import DepthNoise, estimate_noise
 from recon.points import points_of
 from recon.prune import visible
+from recon.refine import Fit, Round, refine
 from recon.refit import View, color_limits, every_view, refit_colors, splat_weights, views_of
 from recon.scene import Scene4D
 from recon.settings import ReconSettings
@@ -30,6 +31,7 @@ from recon.split import MOVING, STATIC, split
 STATE_VERSION = 1
 FILL_COARSER = 2.0
 _BEFORE_COLORS = ("check", "depth", "split", "static", "fill", "motion")
+_FIT = "fit."
 _SPLAT_FIELDS = tuple(field.name for field in fields(Splats))
 
 
@@ -37,7 +39,7 @@ class Reconstruction:
     """One clip on its way to a scene.
 
     `advance` runs one stage; `state_bytes` between stages is all that `resume` needs to go on, in another
-    process, to the same scene, bit for bit on one machine.
+    process, to the same scene: bit for bit on one machine, but for the refinement where seconds decide how long it is.
 
     Attributes:
         clip, settings: what is reconstructed, and how.
@@ -50,7 +52,12 @@ class Reconstruction:
         self.stages_done = 0
         self._arrays: dict[str, np.ndarray] = {}
         self._views: list[View] | None = None
-        self._stages = (*_BEFORE_COLORS, *("colors",) * settings.color_rounds, "prune")
+        self._stages = (
+            *_BEFORE_COLORS,
+            *("colors",) * settings.color_rounds,
+            *("refine",) * settings.refine_rounds,
+            "prune",
+        )
 
     @property
     def stages_total(self) -> int:
@@ -152,6 +159,24 @@ class Reconstruction:
             limits = color_limits(measured, np.isinf(splats.time_widths))
             steps = self.settings.color_steps
             self._arrays["colors"] = refit_colors(splats.colors, self._seen_views(splats), steps, limits)
+
+    def _refine(self) -> None:
+        """One round; between rounds the fit's numbers and moments are the state, after the last one the splats are."""
+        settings, rounds = self.settings, self.settings.refine_rounds
+        number = self.stages_done - (len(self._stages) - 1 - rounds)
+        held = {name.removeprefix(_FIT): self._arrays[name] for name in self._arrays if name.startswith(_FIT)}
+        fit = Fit.restored(held) if held else Fit(self._splats(), self._arrays["filled"])
+        steps = settings.refine_steps // rounds + (number < settings.refine_steps % rounds)
+        seconds = 0.0 if settings.refine_steps else settings.budget_s(self.clip.depth.size) / rounds
+        refine(fit, self.clip, Round(number, number / rounds, (number + 1) / rounds, seconds, steps), settings.threads)
+        if number + 1 < rounds:
+            self._arrays.update({_FIT + name: array for name, array in fit.arrays().items()})
+            return
+        for name in held:
+            del self._arrays[_FIT + name]
+        splats = fit.splats()
+        self._arrays.update({name: getattr(splats, name) for name in _SPLAT_FIELDS}, filled=fit.filled)
+        self._views = None
 
     def _prune(self) -> None:
         splats = self._splats()

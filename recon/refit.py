@@ -14,9 +14,8 @@ from numba import njit
 
 from clips.clip import Clip
 from recon.instant import scene_at
-from recon.raster.blend import collect_weights
+from recon.raster.blend import collect_weights, front_to_back
 from recon.raster.projection import project
-from recon.raster.rasterize import front_to_back
 from recon.scene import Scene4D
 
 _FIRST_GUESS_BLENDS_PER_PIXEL = 16
@@ -54,17 +53,15 @@ def _view(scene: Scene4D, clip: Clip, frame: int) -> View:
     cameras, instant = clip.cameras, scene_at(scene, float(clip.times[frame]))
     ellipses = project(
         instant.means, instant.quats, instant.scales, cameras.viewmats[frame], cameras.Ks[frame],
-        cameras.width, cameras.height,
+        cameras.width, cameras.height, opacities=instant.opacities,
     )  # fmt: skip
-    order = front_to_back(ellipses)
+    seen = front_to_back(ellipses)
     capacity = _FIRST_GUESS_BLENDS_PER_PIXEL * cameras.width * cameras.height
     while True:
         pixels, splats = np.empty(capacity, np.int32), np.empty(capacity, np.int32)
         weights = np.empty(capacity, np.float32)
         left = np.ones((cameras.height, cameras.width), np.float32)
-        count = collect_weights(
-            order, ellipses.means2d, ellipses.conics, instant.opacities, left, pixels, splats, weights
-        )
+        count = collect_weights(seen.geometry, seen.order, left, pixels, splats, weights)
         if count <= capacity:
             break
         capacity = count

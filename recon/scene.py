@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from jaxtyping import Float32
@@ -56,6 +56,12 @@ class Scene4D:
     def is_static(self) -> np.ndarray:
         """True where a splat neither moves nor fades, (N,)."""
         return np.asarray(np.isinf(self.time_widths))
+
+
+def static_part(scene: Scene4D) -> Scene4D:
+    """The splats of `scene` that neither move nor fade."""
+    arrays = {f.name: getattr(scene, f.name)[scene.is_static] for f in fields(scene) if f.name != "duration_s"}
+    return replace(scene, **arrays)
 
 
 _TAILS: dict[str, tuple[int, ...]] = {

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
+
+Values = Any
+"""A numpy array or a torch tensor."""
 
 SH_C0 = 0.28209479177387814
 MAX_DEGREE = 3
@@ -11,29 +17,29 @@ MAX_DEGREE = 3
 
 def sh_basis(degree: int, directions: Float[np.ndarray, "N 3"]) -> Float[np.ndarray, "N K"]:
     """Basis values (N, (degree+1)^2) for unit directions (N, 3), for degrees 0 to 3."""
-    x, y, z = directions[:, 0], directions[:, 1], directions[:, 2]
-    columns = [np.full(len(directions), SH_C0)]
+    columns = sh_basis_of(degree, directions[:, 0], directions[:, 1], directions[:, 2])
+    return np.asarray(np.stack(list(columns), axis=1))
+
+
+def sh_basis_of(degree: int, x: Values, y: Values, z: Values) -> Iterator[Values]:
+    """Basis values, one array or tensor after the other, of the coordinates of unit directions."""
+    yield SH_C0 + 0.0 * x
     if degree >= 1:
-        columns += [-0.48860251190292 * y, 0.48860251190292 * z, -0.48860251190292 * x]
+        yield from (-0.48860251190292 * y, 0.48860251190292 * z, -0.48860251190292 * x)
     if degree >= 2:
-        columns += [
-            1.092548430592079 * x * y,
-            -1.092548430592079 * y * z,
-            0.9461746957575601 * z * z - 0.3153915652525201,
-            -1.092548430592079 * x * z,
-            0.5462742152960395 * (x * x - y * y),
-        ]
+        yield 1.092548430592079 * x * y
+        yield -1.092548430592079 * y * z
+        yield 0.9461746957575601 * z * z - 0.3153915652525201
+        yield -1.092548430592079 * x * z
+        yield 0.5462742152960395 * (x * x - y * y)
     if degree >= 3:
-        columns += [
-            -0.5900435899266435 * y * (3 * x * x - y * y),
-            2.890611442640554 * x * y * z,
-            -0.4570457994644657 * y * (5 * z * z - 1),
-            0.3731763325901154 * z * (5 * z * z - 3),
-            -0.4570457994644657 * x * (5 * z * z - 1),
-            1.445305721320277 * z * (x * x - y * y),
-            -0.5900435899266435 * x * (x * x - 3 * y * y),
-        ]
-    return np.asarray(np.stack(columns, axis=1))
+        yield -0.5900435899266435 * y * (3 * x * x - y * y)
+        yield 2.890611442640554 * x * y * z
+        yield -0.4570457994644657 * y * (5 * z * z - 1)
+        yield 0.3731763325901154 * z * (5 * z * z - 3)
+        yield -0.4570457994644657 * x * (5 * z * z - 1)
+        yield 1.445305721320277 * z * (x * x - y * y)
+        yield -0.5900435899266435 * x * (x * x - 3 * y * y)
 
 
 def sh_colors(

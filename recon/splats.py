@@ -93,6 +93,19 @@ def quats_and_scales(covariances: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _quats(axes).astype(np.float32), scales.astype(np.float32)
 
 
+def covariances_of(quats: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Covariances xx, xy, xz, yy, yz, zz (N, 6), float32, of unit quaternions w,x,y,z and standard deviations."""
+    w, x, y, z = quats.astype(np.float64).T
+    rows = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+    ]
+    axes = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2) * scales[:, None, :]
+    i, j = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 1, 2, 1, 2, 2])
+    return np.asarray((axes[:, i] * axes[:, j]).sum(-1).astype(np.float32))
+
+
 def _quats(rotations: np.ndarray) -> np.ndarray:
     """Quaternions w,x,y,z of rotation matrices: the row of largest norm of the symmetric quaternion matrix."""
     m = rotations

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64
+from jaxtyping import Bool, Float32, Float64, UInt8
 
 from clips.camera_path import CameraPath
 from clips.cameras import Cameras
@@ -15,7 +15,7 @@ from clips.dungeon.caption import caption
 from clips.dungeon.cells import start_cells
 from clips.dungeon.kernel import LUT_MAX, LUT_SIZE, Pictures, Shots, kernels
 from clips.dungeon.motion import ObjectPoses, object_poses
-from clips.dungeon.packing import movers, pack
+from clips.dungeon.packing import PackedRoom, movers, pack
 from clips.dungeon.scene import RoomSpec, sample_camera_path, sample_room, seeded
 from clips.dungeon.textures import linear_to_srgb
 from clips.errors import InvalidClip
@@ -103,16 +103,29 @@ def render_clip(room: RoomSpec, cameras: Cameras, times: Float64[np.ndarray, " T
 
 
 def _render(room: RoomSpec, cameras: Cameras, times: np.ndarray, poses: ObjectPoses) -> tuple[Clip, np.ndarray]:
-    packed = pack(room)
+    frames, depth, seen = draw(pack(room), movers(poses), cameras)
+    mask = seen > 0 if room.moves else np.zeros(seen.shape, dtype=np.bool_)
+    return Clip(frames, depth, cameras, times, caption(room), mask), (seen & OBJECT_BIT) > 0
+
+
+def draw(
+    packed: PackedRoom, placed: Float64[np.ndarray, "T M 12"], cameras: Cameras
+) -> tuple[UInt8[np.ndarray, "T H W 3"], Float32[np.ndarray, "T H W"], UInt8[np.ndarray, "T H W"]]:
+    """Frames, depth in metres and which movers touch each pixel (bit m: solid m) of a packed room.
+
+    `placed` has the first M solids' centre and rotation in every frame (`packing.movers`).
+
+    Raises:
+        InvalidCameras: a camera is neither in the room, the doorway nor the antechamber.
+    """
     shape = (len(cameras), cameras.height, cameras.width)
-    shots = Shots(movers(poses), cameras.camera_to_world, cameras.Ks, start_cells(packed.cells, cameras))
+    shots = Shots(placed, cameras.camera_to_world, cameras.Ks, start_cells(packed.cells, cameras))
     frames, depth = np.empty((*shape, 3), dtype=np.uint8), np.empty(shape, dtype=np.float32)
     seen = np.empty(shape, dtype=np.uint8)
     bake_light, render_frames = kernels()
     bake_light(packed)
     render_frames(packed, shots, _display_lut(), Pictures(frames, depth, seen))
-    mask = seen > 0 if room.moves else np.zeros(shape, dtype=np.bool_)
-    return Clip(frames, depth, cameras, times, caption(room), mask), (seen & OBJECT_BIT) > 0
+    return frames, depth, seen
 
 
 @lru_cache(maxsize=1)

@@ -11,7 +11,8 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
         "torchlight": (
             "torchlight, torch",
             "candlelight, firelight",
-            "torchlit, candle, candlelit, lantern, lanternlight, lamp, lamplight, lamplit, sconce, brazier, chandelier",
+            "torchlit, candle, candlelit, lantern, lanternlight, lamp, lamplight, lamplit, sconce, brazier, "
+            "chandelier, crystal chandelier, table lamp",
         ),
         "moonlight": (
             "moonlight",
@@ -65,7 +66,11 @@ TABLE: dict[str, dict[str, tuple[str, ...]]] = {
             "oak plank",
             "floorboard, planking, wood, wooden, timber, oak, oaken, pine, parquet, lumber",
         ),
-        "tiles": ("tile, tiles", "mosaic", "tiled, tiling, checkerboard, checkered, chequered, ceramic, marble"),
+        "tiles": (
+            "tile, tiles",
+            "mosaic",
+            "tiled, tiling, checkerboard, checkered, chequered, ceramic, marble, white marble",
+        ),
         "grass": ("grass", "turf", "grassy, lawn, meadow, sod", "moss, mossy"),
     },
     "ceiling": {

@@ -46,10 +46,12 @@ class CaptureSource:
 
     Attributes:
         name, about, licence: for the data set that they become.
+        folder: where they lie.
         names: of the captures, sorted.
         read: the footage of one, or why it cannot be used.
     """
 
+    folder: Path
     name: str
     about: str
     licence: str
@@ -69,7 +71,8 @@ def captures_in(folder: Path, rule: TransformsRule | None) -> CaptureSource:
             raise InvalidClip(f"{folder}: its {DATASET_FILE} says system, fps and depth kind; correct them there")
         clips = ClipFolder.open(folder)
         info = clips.info
-        return CaptureSource(info.name, info.about, info.licence, tuple(clips.names()), lambda name: _clip(clips, name))
+        names = tuple(clips.names())
+        return CaptureSource(folder, info.name, info.about, info.licence, names, lambda name: _clip(clips, name))
     folders = {path.name: path for path in transforms_folders(folder)} if folder.is_dir() else {}
     if not folders:
         raise UnreadableClip(
@@ -79,7 +82,9 @@ def captures_in(folder: Path, rule: TransformsRule | None) -> CaptureSource:
     if rule is None:
         raise InvalidClip(f"{folder}: transforms.json does not say how fast it was captured; give --source-fps")
     known = rule
-    return CaptureSource(folder.name, "", "", tuple(folders), lambda name: read_transforms(folders[name], known))
+    return CaptureSource(
+        folder, folder.name, "", "", tuple(folders), lambda name: read_transforms(folders[name], known)
+    )
 
 
 def import_captures(
@@ -97,9 +102,10 @@ def import_captures(
     A capture longer than a clip becomes NAME-00, NAME-01, ...
 
     Raises:
-        InvalidClip: `target` holds another data set.
+        InvalidClip: `target` holds another data set, or one of `target` and the captures' folder lies in the other.
         OSError: it cannot be written, the disk being full for one.
     """
+    _check_apart(source.folder, target)
     folder = ClipFolder.create(target, _info(source, fit, depth_units_per_m))
     written: list[str] = []
     skipped: list[SkippedClip] = []
@@ -128,6 +134,15 @@ def import_captures(
             if on_progress is not None:
                 on_progress(index + 1, len(source.names))
     return Imported(tuple(written), kept, tuple(skipped), tuple(doubts), unused)
+
+
+def _check_apart(source: Path, target: Path) -> None:
+    """Raises InvalidClip where the next import, or a reader of the new data set, would take one for a clip."""
+    here, there = source.resolve(), target.resolve()
+    if here != there and here not in there.parents and there not in here.parents:
+        return
+    how = "is" if here == there else "lies within" if here in there.parents else "lies around"
+    raise InvalidClip(f"{target}: {how} the folder of the captures {source}; import into a folder apart from it")
 
 
 def _info(source: CaptureSource, fit: Fit, depth_units_per_m: float) -> DatasetFile:

@@ -18,10 +18,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model.checkpoint import HEADER_KEY, SCHEMA_VERSION, load_checkpoint, network_of, write_atomically
+from model.checkpoint import SCHEMA_VERSION, load_checkpoint, network_of, write_atomically
 from model.dit import SlotTable
 from model.errors import InvalidSpec
 from model.linear import Linear
+from model.supported import HEADER_KEY
 
 JUDGE_FILE = "judge.safetensors"
 JUDGED_SLOTS = ("light", "wall", "floor", "ceiling", "size", "color", "shape", "prop")

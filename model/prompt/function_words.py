@@ -46,11 +46,16 @@ HEADS: dict[str, str] = {
         "basement, sanctuary, antechamber, tunnel, gallery, "
         "房间, 房, 屋子, 屋, 室, 厅, 大厅, 厅堂, 殿, 大殿, 密室, 地牢, 洞穴, 洞窟, 山洞, 墓室, 地窖, 厢房, 石窟, "
         "空间, 走廊, 牢房, 神殿, "
-        "小屋, 暗室, 殿堂, 房子, 宫殿, 教堂, 地下室, 洞"
+        "小屋, 暗室, 殿堂, 房子, 宫殿, 教堂, 地下室, 洞, "
+        "花园, 庭院, 院子, 竞技场, 城堡, 墓穴, 坟墓, 隧道, 塔楼, 画廊"
     ),
     "object": "it, object, thing, one, something, toy, 物体, 东西, 它, 物件, 物",
+    "door": "door, gate, doorway, gateway, 门, 大门, 门口",
 }
-"""Nouns that a material, a size or a colour may be said of; "object" is the free object where it is not named."""
+"""Nouns that a material, a size or a colour may be said of; "object" is the free object where it is not named.
+
+A door fills no slot, but many prompts have one: its red and its wood are neither the cube's nor the walls'.
+"""
 
 NEGATIONS = (
     "no, not, no longer, without, never, neither, nor, cannot, nothing, none, nowhere, hardly, lack, lacking, "
@@ -94,11 +99,12 @@ BREAKS = (
     "she, they, them, me, us, him, here, and then, "
     "在, 中, 下, 下面, 里面, 旁, 旁边, 之下, 之上, 之间, 之中, 映照, 映照着, 照亮, 照亮着, 照着, 照耀, 照耀着, "
     "照在, 照, 映着, 映红, 映, 照映, "
-    "一个, 一颗, 一座, 一间, 一只, 一块, 一根, 一枚, 一道, 一片, 一盏, 一把, 个, 颗, 座, 间, 这, 那, 这个, 那个, "
+    "一个, 一颗, 一座, 一间, 一只, 一张, 一扇, 一块, 一根, 一枚, 一道, 一片, 一盏, 一把, 个, 颗, 座, 间, "
+    "这, 那, 这个, 那个, "
     "放着, 放, 摆着, 摆放, 摆放着, "
     "立着, 站着, 立在, 位于, 从, 向, 朝, 对, 把, 被, 将, 让, 沿着, 沿, 到, 往, 一间屋子里, 挂在, 吊在, 悬在, 落在, "
     "洒在, 靠着, 倚着, 紧靠, "
-    "背后, 后, 后面, 前, 前面, 面前, 门后, 一种, 一些, 每, 里头, 上方, 下方, 一侧, 身旁, 身边, 处, 洒进, 洒满"
+    "背后, 后, 后面, 前, 前面, 面前, 一种, 一些, 每, 里头, 上方, 下方, 一侧, 身旁, 身边, 处, 洒进, 洒满"
 )
 MOVES = "move, motion, movement, moving, moves, stir, 移动, 运动, 走动, 动, 活动"
 SILENTS = (
@@ -108,7 +114,7 @@ SILENTS = (
     "find, contain, hold, full, fill, filled, cover with, covered, cover in, coat, surround, illuminated by, "
     "lead, reveal, stretch, span, run, pass, fall, pour, stream, spread, wait, begin, end, look like, consist, "
     "constructed, "
-    "scene, picture, image, view, video, clip, camera, gate, door, doorway, threshold, prompt, generate, create, "
+    "scene, picture, image, view, video, clip, camera, threshold, prompt, generate, create, "
     "render, "
     "corner, side, middle, center, centre, left, right, back, front, top, bottom, edge, end, way, place, part, "
     "slow, slowly, gently, gentle, quick, quickly, fast, softly, soft, steadily, calmly, quietly, lazily, "
@@ -120,21 +126,27 @@ SILENTS = (
     "beam of light, ray of light, shaft of light, column of light, pillar of light, glow, shine, gleam, size, bit, "
     "lot, just a bit, up and down, single, lone, one of, hue, "
     "shade, wich, shape, shaped, floorplan, grow, pure, "
-    "任何, 多, 通明, 过, 既, 悬挂, 中的, 的, 地方, 了, 呢, 吧, 啊, 吗, 得, 之, 其, 很, 十分, 相当, 一起, 正在, 正, "
+    "任何, 多, 太, 通明, 过, 既, 悬挂, 中的, 的, 地方, 了, 呢, 吧, 啊, 吗, 得, 之, 其, 很, 十分, 相当, 一起, 正在, 正, "
     "着, 是的, 做, 做的, 做成, 制成, "
     "建成, 砌成, 建造, 铺成, 造, 建, 打造, "
     "慢慢, 慢慢地, 缓缓, 缓缓地, 轻轻, 轻轻地, 来回, 空中, 半空, 半空中, 角落, 角落里, 中央, 中间, 中心, 左, 右, "
     "左边, 右边, 左右, 场景, 画面, 视频, "
-    "请, 请给, 生成, 给, 给我, 来个, 来, 需要, 想, 想要, 我, 我要, 你, 门, 大门, 门口, 门里, 靠墙, 墙边, 墙角, 边, "
+    "请, 请给, 生成, 给, 给我, 来个, 来, 需要, 想, 想要, 我, 我要, 你, 门里, 靠墙, 墙边, 墙角, 边, "
     "角, 面, 内, 外, 成, 所, 充满, "
     "纯, 光滑, 干净, 以, 全, 都, 满, 可以, 能, 会, 应该, 一, 只见, 颜色, 形状, 样子, 子, 照射, 透过, 透, 进, 进来, "
-    "亮, 发光, 发光的, 闪光, 闪烁, "
+    "亮, 发光, 闪光, 闪烁, "
     "起来, 上去, 下去, 过去, 过来, 去, 出, 出来, 当中, 那里, 这里, 整个, 静静的, 上空, 挂着, 吊着, 悬着, 站, "
     "立, 摆, 摆在, 放在, 地滚, 而又, "
     "漫, 笼罩, 之内, 如, 像, 似的, 一样, 一般, 般, 着的, 倒是, 一边, 周围, 四处, 到处, 处处, 来自, 底, 名, 块, 根, "
     "枚, 盏, 片, 道"
 )
 """Words that say nothing of what a room looks like; every other unknown word is told to the caller."""
+
+OTHERS = (
+    "大象, 沙发, 沙漏, 木乃伊, 木偶, 木马, 草莓, 草药, 石像鬼, 石油, 浮雕, 倒影, 青铜, 黄铜, 金属, 金币, 银币, 地毯, "
+    "地图, 火山, 转角, 弹弓"
+)
+"""Chinese words of things that the model does not know, whose characters by themselves it would: no sand in a sofa."""
 
 IRREGULAR: dict[str, str] = {
     "swung": "swing",

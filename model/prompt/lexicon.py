@@ -130,6 +130,7 @@ def _functions() -> Iterator[tuple[str, Entry]]:
         (Role.OR, given.ORS),
         (Role.BREAK, given.BREAKS),
         (Role.SILENT, given.SILENTS),
+        (Role.UNKNOWN, given.OTHERS),
     )
     for role, words in roles:
         yield from ((word, Entry(role)) for word in _split(words))

@@ -15,6 +15,7 @@ _BESIDE = frozenset({"with", "in", "has", "have", "上", "里", "有", "带"})
 """Links after which a material need not be what an unknown noun is made of: "a garden with grass"."""
 
 _ONE = frozenset({"a", "an", "the", "one", "it", "this"})
+_DEFINITE = frozenset({"the", "its"})
 _GENERIC = frozenset({"stone", "wood"})
 
 
@@ -127,6 +128,46 @@ class Materials(Sentence):
             sense = None if other is None else self.terms[reading.term].sense(other)
             if sense is not None and sense.slot not in said:
                 yield Reading(sense.slot, sense.value, sense.confidence * SHARED, reading.term)
+        yield from self._shared_back(readings, said)
+
+    def _shared_back(self, readings: list[Reading], said: set[str]) -> Iterator[Reading]:
+        """The same where the material comes last: "walls and floor of stone"."""
+        for reading in readings:
+            before = self.around.noun_before[reading.term]
+            if reading.slot not in SURFACES or reading.value is None or before is None or before == OTHER:
+                continue
+            if self.terms[before].head != reading.slot or self.around.solid_after[reading.term] is not None:
+                continue
+            for other in self._surfaces_before(before):
+                sense = self.terms[reading.term].sense(other)
+                if sense is not None and sense.slot not in said and sense.confidence > HINT:
+                    yield Reading(sense.slot, sense.value, sense.confidence * SHARED, reading.term)
+
+    def _surfaces_before(self, index: int) -> Iterator[str]:
+        """The bare surfaces that "and" joins to the head at `index`: "walls, floor and ceiling of wood"."""
+        joints = [Role.AND]
+        while index > 0:
+            index -= 1
+            term = self.terms[index]
+            if term.role is Role.SILENT or term.word in _DEFINITE:
+                continue
+            is_comma = term.word in {",", "，"}
+            if term.role is not Role.AND and not (is_comma and Role.HEAD in joints):
+                return
+            while index > 0 and (self.terms[index - 1].role is Role.SILENT or self.terms[index - 1].role is Role.AND):
+                index -= 1
+            index -= 1
+            if index < 0 or self.terms[index].head not in SURFACES or not self._is_bare(index):
+                return
+            joints.append(Role.HEAD)
+            yield self.terms[index].head
+
+    def _is_bare(self, index: int) -> bool:
+        """Whether nothing is said of the surface at `index`, and nothing lies on it."""
+        around = self.around
+        near = around.noun_before[index]
+        is_said_of = near is not None and (near == OTHER or self.terms[near].head != "room")
+        return around.said_before[index] is None and not around.lies_on[index] and not is_said_of
 
     def _next_surface(self, index: int) -> str | None:
         """The surface that directly follows "and" after the head at `index`, said of nothing else."""

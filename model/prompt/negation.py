@@ -8,6 +8,12 @@ from model.prompt.terms import Term
 _STATES = ("no", "without", "没有", "无", "毫无", "lack", "minus", "free of", "devoid of", "没", "不带", "不含")
 """Negations of things; they reach over "and" to the next thing of the kind: "without barrels and crates"."""
 
+_OF_ALL = ("不是", "并非", "而不是", "不要", "别", "勿", "不用", "不需要", "非")
+"""Chinese negations of all that follows: "不是红色的球" is no red ball. Others end where 的 ends their clause."""
+
+_ROOM_AHEAD = 6
+"""How many terms after 的 are searched for the room that a clause like "没有窗户的" describes."""
+
 _ENDS = frozenset({Role.END, Role.CONTRAST})
 _PARTS = frozenset({Role.BREAK, Role.LINK, Role.ON})
 _CONTENT = frozenset({Role.MENTION, Role.UNKNOWN, Role.HEAD, Role.MOVES})
@@ -17,7 +23,8 @@ def negated_by(terms: list[Term]) -> list[int | None]:
     """For every term the index of the negation that rules it out, else None; one pass.
 
     A negation reaches to the end of the first phrase with content: "not made of red brick in ..." rules out red and
-    brick. "or" carries on; "and" carries on after "no" and its like where a bare noun of things follows.
+    brick. "or" carries on; "and" carries on after "no" and its like where a bare noun of things follows. A size after
+    "not" ends it: "a not very big brick hall" is of brick. In Chinese 的 ends a clause that describes what follows.
     """
     scope = _Scope()
     found: list[int | None] = []
@@ -29,6 +36,8 @@ def negated_by(terms: list[Term]) -> list[int | None]:
         else:
             scope.used = scope.used or (term.role in _CONTENT and term.head != "light")
         found.append(scope.since if term.role in _CONTENT else None)
+        if scope.open and scope.ends_with(terms, index):
+            scope = _Scope()
     return found
 
 
@@ -47,11 +56,31 @@ class _Scope:
         role = terms[index].role
         if role in _ENDS:
             return True
+        if terms[index].word == "的":
+            return self._is_described(terms, index)
         if role is Role.AND:
             return not self._carries_on(terms, index)
         return role in _PARTS and self.used
 
+    def ends_with(self, terms: list[Term], index: int) -> bool:
+        """Whether a negated adjective is all that is negated: "not very big", not followed by an article."""
+        if not terms[index].in_slot("size") or terms[int(self.since or 0)].word not in ("not", "不"):
+            return False
+        between = terms[int(self.since or 0) + 1 : index]
+        return all(term.role is Role.SILENT for term in between)
+
+    def _is_described(self, terms: list[Term], index: int) -> bool:
+        """Whether the 的 at `index` ends a clause: "不会动的立方体" is a cube, "没有桶的砖房" a room of brick."""
+        negation = terms[int(self.since or 0)].word
+        if negation not in _STATES:
+            return negation not in _OF_ALL
+        ahead = terms[index + 1 : index + 1 + _ROOM_AHEAD]
+        solid = next((term for term in ahead if term.role in _ENDS or term.head or term.in_slot("prop", "shape")), None)
+        return solid is not None and solid.head == "room"
+
     def _carries_on(self, terms: list[Term], index: int) -> bool:
         after = terms[index + 1] if index + 1 < len(terms) else None
         negation = terms[self.since].word if self.since is not None else ""
-        return negation in _STATES and after is not None and after.in_slot("prop")
+        prop = None if after is None else after.sense("prop")
+        # "No furniture" rules things out by itself.
+        return negation in _STATES and prop is not None and prop.value != "none"

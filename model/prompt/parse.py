@@ -88,7 +88,7 @@ def _gathered(found: list[Term]) -> tuple[dict[str, _Said], list[Span]]:
         negation = negations[index]
         if negation is None:
             continue
-        if term.head in ("wall", "floor", "ceiling", "light") and negation not in used:
+        if term.head in ("wall", "floor", "ceiling", "light", "door") and negation not in used:
             left.append((found[negation].start, term.stop))
         elif term.role is Role.MOVES:
             said["motion"].readings.append(Reading("motion", "still", _NOT_MOVING, index))

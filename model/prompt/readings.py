@@ -116,7 +116,9 @@ class Reader(Sentence):
         subject = self.term(self.around.noun_before[index])
         if subject is not None and subject.in_slot("prop"):
             return self.told(index)
-        if before is not None and (is_other_noun(before) or before.in_slot("light", *SURFACES)):
+        if before is not None and (
+            is_other_noun(before) or before.head == "door" or before.in_slot("light", *SURFACES)
+        ):
             return self.told(index)
         if self.around.other_after[index] and noun is None:
             return self.told(index)
@@ -137,4 +139,4 @@ class Reader(Sentence):
         return not is_chinese or self.terms[index + 1].word.startswith("\u7684")
 
     def _is_fixed(self, term: Term) -> bool:
-        return term.in_slot("prop") or is_light(term)
+        return term.in_slot("prop") or is_light(term) or term.head == "door"

@@ -135,6 +135,7 @@ class _Back:
     shape: bool = False
     said: int | None = None
     on: bool = False
+    named: bool = False
 
     def after(self, terms: list[Term], index: int) -> _Back:
         """The same for the place after the term at `index`."""
@@ -146,11 +147,14 @@ class _Back:
             # "on the boards": determiners stand between.
             on = term.role is Role.ON or (self.on and self.said is None and term.role is Role.BREAK)
             link = term.word if term.role is Role.LINK else ""
-            return _Back(self.phrase + 1, noun, link, self.shape, on=on)
+            return _Back(self.phrase + 1, noun, link, self.shape, on=on, named=self.named)
         if term.role is Role.SILENT:
             return self
         noun = self.noun
-        if _is_solid(term) or is_light(term):
+        if term.head == "door" and self.named:
+            # "The hall beyond the gate is marble": what follows is not said of the gate.
+            noun = None
+        elif _is_solid(term) or is_light(term):
             noun = index
         elif is_other_noun(term) and _ends_phrase(terms, index):
             noun = OTHER
@@ -161,6 +165,7 @@ class _Back:
             shape=self.shape or is_object(term),
             said=index,
             on=self.on,
+            named=self.named or _is_solid(term),
         )
 
 

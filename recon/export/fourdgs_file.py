@@ -102,6 +102,19 @@ def decode_4dgs(data: bytes) -> Scene4D:
     return scene
 
 
+def metadata_4dgs(data: bytes) -> dict[str, str]:
+    """What the header of a `.4dgs` file's bytes says besides the splats: what `encode_4dgs` was given, and its axes.
+
+    Raises:
+        UnreadableScene: not a `.4dgs` file, or cut short.
+    """
+    try:
+        attributes = fourdgs.read(bytes(data), recover_truncated=False).header.attributes
+        return {str(name): str(value) for name, value in attributes.items()}
+    except _NO_SCENE as error:
+        raise UnreadableScene(f"not a readable .4dgs file ({error}); expected {FORMAT_VERSION}") from error
+
+
 def write_4dgs(scene: Scene4D, path: Path, metadata: dict[str, str] | None = None) -> int:
     """Write `scene` to `path` (all or nothing); returns the number of bytes."""
     data = encode_4dgs(scene, metadata)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 
 from recon.errors import InvalidScene
-from recon.raster.blend import blend_band
+from recon.raster.bands import row_bands, run_all
+from recon.raster.blend import Sorted, blend_band, front_to_back
 from recon.raster.projection import EPS2D_PX2, FAR_PLANE_M, NEAR_PLANE_M, Ellipses, project
 from recon.spherical_harmonics import MAX_DEGREE, sh_colors
 
 RenderMode = Literal["RGB", "D", "ED", "RGB+D", "RGB+ED"]
+MODES: tuple[RenderMode, ...] = ("RGB", "D", "ED", "RGB+D", "RGB+ED")
 _CHANNELS_AT_ONCE = 3
 
 
@@ -52,14 +54,14 @@ def rasterization(
     Raises:
         InvalidScene: an array has the wrong shape; the message names it.
     """
-    _check(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, render_mode)
+    check_shapes(means, quats, scales, opacities, colors, viewmats, Ks, sh_degree, render_mode)
     pictures, alphas, seen = [], [], []
     for camera in range(len(viewmats)):
         ellipses = project(
-            means, quats, scales, viewmats[camera], Ks[camera], width, height, (eps2d, near_plane, far_plane)
+            means, quats, scales, viewmats[camera], Ks[camera], width, height, (eps2d, near_plane, far_plane), opacities
         )
         values = _camera_colors(colors, means, viewmats[camera], sh_degree)
-        picture, depth, alpha = _draw(ellipses, opacities, values, width, height, threads)
+        picture, depth, alpha = _draw(ellipses, values, width, height, threads)
         if backgrounds is not None:
             picture = picture + (1.0 - alpha)[..., None] * np.asarray(backgrounds[camera], np.float32)
         pictures.append(_compose(picture, depth, alpha, render_mode))
@@ -77,12 +79,6 @@ def rasterization(
     return np.stack(pictures), np.stack(alphas), info
 
 
-def front_to_back(ellipses: Ellipses) -> np.ndarray:
-    """Indices of the Gaussians that the camera sees, nearest first; equal depths keep their order."""
-    visible = np.flatnonzero(ellipses.radii[:, 0] > 0)
-    return visible[np.argsort(ellipses.depths[visible], kind="stable")]
-
-
 def _camera_colors(colors: np.ndarray, means: np.ndarray, viewmat: np.ndarray, sh_degree: int | None) -> np.ndarray:
     if sh_degree is None:
         return np.asarray(colors, np.float32)
@@ -91,47 +87,32 @@ def _camera_colors(colors: np.ndarray, means: np.ndarray, viewmat: np.ndarray, s
 
 
 def _draw(
-    ellipses: Ellipses, opacities: np.ndarray, values: np.ndarray, width: int, height: int, threads: int
+    ellipses: Ellipses, values: np.ndarray, width: int, height: int, threads: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Colours (H, W, D), accumulated depth (H, W) and alpha (H, W); three colour channels are drawn at once."""
-    order = front_to_back(ellipses)
-    opacities = np.ascontiguousarray(opacities, np.float32)
+    seen = front_to_back(ellipses)
+    bands = row_bands(seen.geometry, height, threads)
     channels = values.shape[1]
     picture = np.zeros((height, width, channels), np.float32)
     depth = np.zeros((height, width), np.float32)
     transmittance = np.ones((height, width), np.float32)
     for first in range(0, max(channels, 1), _CHANNELS_AT_ONCE):
         part = values[:, first : first + _CHANNELS_AT_ONCE]
-        features = np.zeros((len(values), 4), np.float32)
-        features[:, : part.shape[1]] = part
-        features[:, 3] = ellipses.depths
         image = np.zeros((height, width, 4), np.float32)
         transmittance = np.ones((height, width), np.float32)
-        _draw_bands(order, ellipses, opacities, features, image, transmittance, threads)
+        known = (seen.geometry, features_of(seen, part, ellipses.depths))
+        run_all([partial(blend_band, *known, *band, image, transmittance) for band in bands])
         picture[:, :, first : first + part.shape[1]] = image[:, :, : part.shape[1]]
         depth = image[:, :, 3]
     return picture, depth, 1.0 - np.abs(transmittance)
 
 
-def _draw_bands(
-    order: np.ndarray,
-    ellipses: Ellipses,
-    opacities: np.ndarray,
-    features: np.ndarray,
-    image: np.ndarray,
-    transmittance: np.ndarray,
-    threads: int,
-) -> None:
-    borders = np.linspace(0, len(image), max(1, min(threads, len(image))) + 1).astype(int)
-
-    def band(start: int, end: int) -> None:
-        blend_band(order, ellipses.means2d, ellipses.conics, opacities, features, start, end, image, transmittance)
-
-    if len(borders) == 2:
-        band(0, len(image))
-        return
-    with ThreadPoolExecutor(len(borders) - 1) as pool:
-        list(pool.map(band, borders[:-1].tolist(), borders[1:].tolist()))
+def features_of(seen: Sorted, values: np.ndarray, depths: np.ndarray) -> np.ndarray:
+    """What is blended, (M, 4): up to three values of each Gaussian and its depth, in the order of `seen`."""
+    features = np.zeros((len(seen.order), 4), np.float32)
+    features[:, : values.shape[1]] = values[seen.order]
+    features[:, 3] = depths[seen.order]
+    return features
 
 
 def _compose(picture: np.ndarray, depth: np.ndarray, alpha: np.ndarray, mode: RenderMode) -> np.ndarray:
@@ -144,32 +125,35 @@ def _compose(picture: np.ndarray, depth: np.ndarray, alpha: np.ndarray, mode: Re
     return depth[..., None]
 
 
-def _check(
-    means: np.ndarray,
-    quats: np.ndarray,
-    scales: np.ndarray,
-    opacities: np.ndarray,
-    colors: np.ndarray,
-    viewmats: np.ndarray,
-    Ks: np.ndarray,
+def check_shapes(
+    means: Any,
+    quats: Any,
+    scales: Any,
+    opacities: Any,
+    colors: Any,
+    viewmats: Any,
+    Ks: Any,
     sh_degree: int | None,
     mode: str,
 ) -> None:
+    """Raises InvalidScene, naming it, where an argument (arrays or tensors) has another shape than it must."""
     count = len(means)
     shapes = {"means": (count, 3), "quats": (count, 4), "scales": (count, 3), "opacities": (count,)}
     arrays = {"means": means, "quats": quats, "scales": scales, "opacities": opacities}
     for name, expected in shapes.items():
-        if arrays[name].shape != expected:
-            raise InvalidScene(f"{name} must have shape {expected}, got {arrays[name].shape}")
+        if tuple(arrays[name].shape) != expected:
+            raise InvalidScene(f"{name} must have shape {expected}, got {tuple(arrays[name].shape)}")
     if sh_degree is None:
         good = colors.ndim == 2 and len(colors) == count
     else:
         if not 0 <= sh_degree <= MAX_DEGREE:
             raise InvalidScene(f"sh_degree must be within 0 to {MAX_DEGREE}, got {sh_degree}")
-        good = colors.ndim == 3 and colors.shape[::2] == (count, 3) and colors.shape[1] >= (sh_degree + 1) ** 2
+        good = colors.ndim == 3 and tuple(colors.shape[::2]) == (count, 3) and colors.shape[1] >= (sh_degree + 1) ** 2
     if not good:
-        raise InvalidScene(f"colors must be (N, D), or (N, K, 3) with sh_degree; N is {count}, got {colors.shape}")
-    if viewmats.ndim != 3 or viewmats.shape[1:] != (4, 4) or Ks.shape != (len(viewmats), 3, 3):
-        raise InvalidScene(f"viewmats and Ks must be (C, 4, 4) and (C, 3, 3), got {viewmats.shape} and {Ks.shape}")
-    if mode not in ("RGB", "D", "ED", "RGB+D", "RGB+ED"):
-        raise InvalidScene(f"render_mode must be RGB, D, ED, RGB+D or RGB+ED, got {mode!r}")
+        expected_colors = f"(N, D), or (N, K, 3) with sh_degree; N is {count}"
+        raise InvalidScene(f"colors must be {expected_colors}, got {tuple(colors.shape)}")
+    if viewmats.ndim != 3 or tuple(viewmats.shape[1:]) != (4, 4) or tuple(Ks.shape) != (len(viewmats), 3, 3):
+        got = f"{tuple(viewmats.shape)} and {tuple(Ks.shape)}"
+        raise InvalidScene(f"viewmats and Ks must be (C, 4, 4) and (C, 3, 3), got {got}")
+    if mode not in MODES:
+        raise InvalidScene(f"render_mode must be one of {', '.join(MODES)}, got {mode!r}")

@@ -146,6 +146,7 @@ def import_(
     from clips.footage.frame_files import FramesAs as FrameFiles
     from clips.footage.importing import captures_in, import_captures
     from clips.footage.plane_files import DepthAs as DepthFiles
+    from service.cli.data_looking import without_clips
 
     with _errors("import"):
         width, height = _size(size)
@@ -164,6 +165,7 @@ def import_(
     line = f"{len(done.written)} clips written to {target}, {done.kept} were there, {len(done.skipped)} skipped"
     _tell(report, f"{line}, {done.unused_frames} frames at the ends of captures unused", as_json=as_json)
     if not done.written and not done.kept:
+        typer.echo(f"narthex data import: {without_clips(source, len(done.skipped))}", err=True)
         raise typer.Exit(1)
 
 
@@ -176,7 +178,7 @@ def inspect(
     all_rows: Annotated[bool, typer.Option("--all", help="List every clip.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what is in a data set or a clip, and name every clip that cannot be used; exit 1 where there is one.
+    """Show what is in a data set or a clip, and name every clip that cannot be used; exit 1 for one such, or no clips.
 
     Examples:
 
@@ -186,10 +188,12 @@ def inspect(
 
         narthex data inspect clips/train --json
     """
-    from service.cli.data_looking import looked_at, show, write_sheet
+    from service.cli.data_looking import looked_at, show, without_clips, write_sheet
 
     with _errors("inspect"):
         look = looked_at(path)
+        empty = not look.summary.rows
+        sheet = None if empty else sheet
         if sheet is not None:
             write_sheet(look, sheet, sheet_clips)
     if as_json:
@@ -201,7 +205,9 @@ def inspect(
         show(look.summary, len(look.summary.rows) if all_rows else SHOWN_ROWS)
         if sheet is not None:
             typer.echo(str(sheet))
-    if look.summary.skipped:
+    if empty and not look.summary.skipped:
+        typer.echo(f"narthex data inspect: {without_clips(path, 0)}", err=True)
+    if empty or look.summary.skipped:
         raise typer.Exit(1)
 
 

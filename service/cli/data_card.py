@@ -12,13 +12,14 @@ from PIL import Image
 from clips.atomic_file import replacing
 from clips.dungeon.graybox import ROUGH_SHARE
 from clips.dungeon.scene import HELD_OUT_PAIRS
-from clips.errors import InvalidClip
+from clips.errors import InvalidClip, UnreadableClip
 from clips.footage.card import CardFacts, card_text, counts_of_seeds, counts_of_summary
 from clips.footage.clip_folder import ClipFolder
 from clips.footage.dungeon_footage import DungeonRecipe, dungeon_footage
 from clips.footage.footage import Footage
 from clips.footage.sheet import overview_sheet
 from clips.footage.summary import summarize
+from service.cli.data_looking import without_clips
 
 PICTURE_COLUMNS, PICTURE_ROWS, PICTURE_SCALE = 8, 3, 2
 _ENDINGS = {".webp": "WEBP", ".png": "PNG"}
@@ -28,16 +29,19 @@ def folder_card(folder: Path, out: Path, picture: Path | None, command: str) -> 
     """Write the card of a clip folder; returns what was written and counted.
 
     Raises:
-        ClipError: no data set, or the picture's name ends otherwise than .webp or .png.
+        ClipError: no data set, none with a clip that can be used, or the picture's name ends otherwise than .webp or
+            .png.
         OSError: a file cannot be written.
     """
     clips = ClipFolder.open(folder)
     summary, info = summarize(clips), clips.info
+    if not summary.rows:
+        raise UnreadableClip(without_clips(folder, len(summary.skipped)))
     chosen = np.linspace(0, len(summary.rows) - 1, min(PICTURE_COLUMNS * PICTURE_ROWS, len(summary.rows)))
     names = [summary.rows[int(index)].name for index in chosen.round()]
     shown = _picture(out, picture, [(name, clips.read(name)) for name in names] if picture is not None else [])
     lengths = sorted({row.frames for row in summary.rows})
-    frames = "no" if not lengths else str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    frames = str(lengths[0]) if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
     size = "several sizes" if info.width is None else f"{info.width}x{info.height}"
     facts = CardFacts(
         name=info.name,

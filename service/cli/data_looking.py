@@ -62,6 +62,13 @@ def looked_at(path: Path) -> Look:
     return Look(summarize(folder), folder, None)
 
 
+def without_clips(place: Path, skipped: int) -> str:
+    """Why there is nothing to be done with a data set none of whose clips can be used."""
+    if skipped:
+        return f"{place}: none of its clips can be used ({skipped} there); `narthex data inspect {place}` says why"
+    return f"{place}: has no clips; each is a folder of its own in it, as docs/clip-folders.md shows"
+
+
 def write_sheet(look: Look, path: Path, clips: int) -> None:
     """Write the sheets of evenly chosen clips, one under another, as PNG.
 

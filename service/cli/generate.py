@@ -41,6 +41,8 @@ SHEET_NEAR_M, SHEET_FAR_M = 1.0, 8.0
 VIDEO_SCALE = 4
 FPS = 8.0
 MAX_SEEDS = 1_000
+MOST_THREADS = 2
+"""Of the default: products as small as this model's gain little from more, and other programs want cores too."""
 _CONTROL_WORDS = {
     "none": "the prompt alone",
     "layout": "a layout sampled from the prompt",
@@ -66,7 +68,9 @@ def generate(
     first_frame: FirstFrameOption = None,
     lora: LoraOption = None,
     weights: Annotated[Path | None, typer.Option(help="Folder of weights; default: those that Narthex ships.")] = None,
-    threads: Annotated[int, typer.Option(help="CPU threads.", min=1, max=1024)] = 2,
+    threads: Annotated[
+        int | None, typer.Option(help="CPU threads; default: the cores at hand, at most 2.", min=1, max=1024)
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Generate RGB-D clips of a prompt: OUT/seed-K.clip.npz, seed-K.mp4 and seed-K.json for every seed.
@@ -86,7 +90,8 @@ def generate(
 
     from model.generate import Generator
 
-    torch.set_num_threads(threads)
+    # Torch begins with the cores that this process may use, or OMP_NUM_THREADS. On one core a second thread only waits.
+    torch.set_num_threads(threads or min(MOST_THREADS, torch.get_num_threads()))
     console = Console(stderr=True, quiet=as_json)
     with _one_line_errors():
         out.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""`narthex reconstruct`: a 4D scene from a clip file, alone, without a server."""
+"""`narthex reconstruct`: a scene from a clip, a video or a folder of pictures, alone, without a server."""
 
 from __future__ import annotations
 
@@ -14,6 +14,20 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.app import WRONG_USE, exit_status
+from service.cli.reconstruct_capture import CaptureOptions, read, report_of, still
+from service.cli.reconstruct_outputs import (
+    CollisionOption,
+    ExitOption,
+    GrayboxFileOption,
+    LevelsOption,
+    Outputs,
+    ProxyOption,
+    SpawnOption,
+    envelope_facts,
+    psnr_db,
+    tell_outputs,
+    write_outputs,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -23,6 +37,7 @@ if TYPE_CHECKING:
 
 SHEET_FRAMES = 6
 SIDEWAYS_M = 0.3
+_ENLARGED_UP_TO_PX = 240
 
 
 class ReconQuality(StrEnum):
@@ -33,31 +48,65 @@ class ReconQuality(StrEnum):
 
 
 def reconstruct(
-    clip: Annotated[Path, typer.Argument(help="A clip (.npz), as narthex generate writes it.", metavar="CLIP")],
+    clip: Annotated[
+        Path,
+        typer.Argument(
+            help="A clip (.npz), as narthex generate writes it; a video (.mp4, .mov, ...); or a folder of pictures, "
+            "with a transforms.json or without.",
+            metavar="FOOTAGE",
+        ),
+    ],
     *,
     out: Annotated[Path, typer.Option(help="The scene, with its motion: a .4dgs file.")],
     ply: Annotated[Path | None, typer.Option(help="Also write one instant as a 3DGS .ply file.")] = None,
     ply_time_s: Annotated[float, typer.Option("--ply-time", help="Which instant, in scene seconds.")] = 0.0,
     quality: Annotated[ReconQuality, typer.Option(help="draft is coarser and quicker.")] = ReconQuality.FULL,
     sheet: Annotated[Path | None, typer.Option(help="Also write a picture: clip, scene, scene from the side.")] = None,
+    levels: LevelsOption = False,
+    collision: CollisionOption = None,
+    graybox: GrayboxFileOption = None,
+    proxy: ProxyOption = False,
+    spawn: SpawnOption = None,
+    exit_at: ExitOption = None,
+    scale_m: Annotated[
+        float | None, typer.Option(help="Videos and pictures: metres from the first camera to the last.")
+    ] = None,
+    size_px: Annotated[
+        int | None, typer.Option("--size", help="Videos and pictures: longer side, pixels (640; draft 320).")
+    ] = None,
+    max_frames: Annotated[int, typer.Option(help="Videos and pictures: at most so many frames.")] = 120,
+    fps: Annotated[float | None, typer.Option(help="Pictures: frames per second, if they are a sequence.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Reconstruct the 4D splat scene of an RGB-D clip with known cameras.
+    """Reconstruct the splat scene of an RGB-D clip, a video or a folder of pictures.
+
+    A clip and a folder whose transforms.json names depth for every pixel become a 4D scene; of a video and of other
+    pictures, cameras and depth are found and what stands still is reconstructed (docs/captures.md).
 
     Examples:
 
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs
 
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --ply moss.ply --quality draft --sheet moss.png
+
+        narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --levels --collision moss.glb
+
+        narthex reconstruct walk.mp4 --out walk.4dgs --scale-m 2.5 --sheet walk.png
+
+        narthex reconstruct captures/kitchen --out kitchen.4dgs
     """
     from clips.errors import ClipError
     from recon.errors import ReconError
+    from service.errors import InvalidInput
 
     console = Console(stderr=True, quiet=as_json)
     if not math.isfinite(ply_time_s):
         typer.echo(f"narthex reconstruct: --ply-time: got {ply_time_s}, allowed scene seconds", err=True)
         raise typer.Exit(WRONG_USE)
-    for target in (out, ply, sheet):
+    if fps is not None and not 0.0 < fps <= 240.0:
+        typer.echo(f"narthex reconstruct: --fps: got {fps}, allowed above 0 and at most 240", err=True)
+        raise typer.Exit(WRONG_USE)
+    for target in (out, ply, sheet, collision):
         if target is not None and not target.parent.is_dir():
             typer.echo(f"narthex reconstruct: {target}: there is no folder {target.parent}; make it first", err=True)
             raise typer.Exit(WRONG_USE)
@@ -65,7 +114,12 @@ def reconstruct(
             typer.echo(f"narthex reconstruct: {target}: is a folder; name a file in it", err=True)
             raise typer.Exit(WRONG_USE)
     try:
-        report = _run(clip, quality, console, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
+        outputs = Outputs(levels, collision, graybox, proxy, spawn, exit_at)
+        options = CaptureOptions(scale_m, size_px, max_frames, fps)
+        report = _run(clip, quality, console, (outputs, options), out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
+    except InvalidInput as error:
+        typer.echo(f"narthex reconstruct: {error}", err=True)
+        raise typer.Exit(WRONG_USE) from error
     except (ClipError, ReconError) as error:
         typer.echo(f"narthex reconstruct: {_with_file(error, clip)}", err=True)
         raise typer.Exit(WRONG_USE) from error
@@ -82,33 +136,38 @@ def _run(
     path: Path,
     quality: ReconQuality,
     console: Console,
+    asked: tuple[Outputs, CaptureOptions],
     *,
     out: Path,
     ply: Path | None,
     ply_time_s: float,
     sheet: Path | None,
 ) -> dict[str, Any]:
-    from clips.clip import load_clip
     from clips.picture import write_png
     from recon.export.fourdgs_file import write_4dgs
     from recon.export.ply import write_ply
     from recon.raster import render_scene
 
-    clip = load_clip(path)
+    outputs, options = asked
+    mesh = outputs.load_graybox()
     begun = time.perf_counter()
-    scene, stages_s = _reconstruct(clip, quality, console)
+    clip, scene, stages_s, about = _scene(path, quality, console, options)
     elapsed_s = time.perf_counter() - begun
     frames, _, _ = render_scene(scene, clip.cameras, clip.times)
+    draft = quality is ReconQuality.DRAFT
+    facts = {"caption": clip.caption, "quality": quality.value, **envelope_facts(scene, clip, draft=draft)}
     report: dict[str, Any] = {
         "clip": str(path),
         "quality": quality.value,
         "splats": len(scene),
         "moving_splats": int((~scene.is_static).sum()),
-        "psnr_db": round(_psnr_db(frames, clip.frames), 2),
+        "psnr_db": round(psnr_db(frames, clip.frames), 2),
         "elapsed_s": round(elapsed_s, 3),
         "stages_s": {name: round(seconds, 3) for name, seconds in stages_s.items()},
         "out": str(out),
-        "bytes": write_4dgs(scene, out, {"caption": clip.caption, "quality": quality.value}),
+        "bytes": write_4dgs(scene, out, facts),
+        **write_outputs(outputs, mesh, scene, clip, out, facts),
+        **about,
     }
     if ply is not None:
         report |= {"ply": str(ply), "ply_bytes": write_ply(scene, ply, ply_time_s)}
@@ -116,6 +175,26 @@ def _run(
         write_png(_sheet(clip, scene, frames), sheet)
         report["sheet"] = str(sheet)
     return report
+
+
+def _scene(
+    path: Path, quality: ReconQuality, console: Console, options: CaptureOptions
+) -> tuple[Clip, Scene4D, dict[str, float], dict[str, Any]]:
+    """The footage as a clip, its scene, the seconds of each stage, and what else to report."""
+    from clips.clip import load_clip
+    from recon.capture.reading import Footage, kind_of
+
+    if kind_of(path) is Footage.CLIP:
+        clip = load_clip(path)
+        return (clip, *_reconstruct(clip, quality, console), {})
+    draft = quality is ReconQuality.DRAFT
+    capture, reading_s = read(path, options, console, draft=draft)
+    if capture.is_dense:
+        clip = capture.clip()
+        scene, stages_s = _reconstruct(clip, quality, console)
+    else:
+        clip, scene, stages_s = still(capture, options, console, draft=draft)
+    return clip, scene, {**reading_s, **stages_s}, {"capture": report_of(capture)}
 
 
 def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[Scene4D, dict[str, float]]:
@@ -138,14 +217,6 @@ def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[S
     return job.finish(), stages_s
 
 
-def _psnr_db(rendered: np.ndarray, truth: np.ndarray) -> float:
-    """Peak signal-to-noise ratio of uint8 pictures in dB; 99 when they are equal."""
-    import numpy as np
-
-    error = float(np.mean((rendered.astype(np.float64) - truth) ** 2))
-    return float(10.0 * np.log10(255.0**2 / error)) if error > 0 else 99.0
-
-
 def _sheet(clip: Clip, scene: Scene4D, frames: np.ndarray) -> np.ndarray:
     """A contact sheet: the clip, the scene from the same cameras, and from cameras a little to the right."""
     import numpy as np
@@ -161,7 +232,7 @@ def _sheet(clip: Clip, scene: Scene4D, frames: np.ndarray) -> np.ndarray:
     moved, _, _ = render_scene(scene, aside, clip.times)
     rows = [list(pictures[chosen]) for pictures in (clip.frames, frames, moved)]
     labels = ["clip", "scene, same cameras", f"scene, cameras {SIDEWAYS_M:g} m to the right"]
-    return contact_sheet(rows, labels, scale=2)
+    return contact_sheet(rows, labels, scale=2 if clip.cameras.width <= _ENLARGED_UP_TO_PX else 1)
 
 
 def _with_file(error: Exception, path: Path) -> str:
@@ -174,6 +245,10 @@ def _tell(report: dict[str, Any]) -> None:
         f"{report['splats']} splats ({report['moving_splats']} moving), {report['bytes']} bytes, "
         f"{report['elapsed_s']:.1f} s, PSNR on the clip {report['psnr_db']:.1f} dB"
     )
+    for note in report.get("capture", {}).get("notes", []):
+        typer.echo(f"  {note}")
     for name in ("out", "ply", "sheet"):
         if name in report:
             typer.echo(report[name])
+    for line in tell_outputs(report):
+        typer.echo(line)

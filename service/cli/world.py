@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.tree import Tree
 
+from model.revision import DIT_FILE, VAE_FILE
 from model.spec_control import Control, ControlKind
+from model.supported import SupportedSize, supported_size
 from service.cli.settings_options import AsJson, ConfigFile
 from service.errors import InvalidInput
 from service.ids import GateId
@@ -22,11 +24,15 @@ from service.play.forecast import GateForecast, forecast_gates
 from service.play.session import new_session
 from service.worlds.document import json_schema
 from service.worlds.pack import packed
+from service.worlds.sizes import ANY_SIZE, OF_THE_SHIPPED, SizeRule
 from service.worlds.world import All, Gate, Requirement, Task, TaskDone, World
 from service.worlds.yaml_file import load_world
 
 world_app = typer.Typer(no_args_is_help=True, add_completion=False)
 WorldFile = Annotated[Path, typer.Argument(help="A world file.", metavar="FILE")]
+Weights = Annotated[
+    Path | None, typer.Option(help="Folder of the server's weights; default: those that Narthex ships.")
+]
 STARTER = Path(__file__).parent.parent / "worlds" / "starter.yaml"
 SCHEMA_NAME = "world.schema.json"
 
@@ -62,6 +68,7 @@ def init(
 @world_app.command("check")
 def check(
     files: Annotated[list[Path], typer.Argument(help="World files.", metavar="FILE...")],
+    weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
     """Name everything that is wrong with some worlds; exit 1 where anything is.
@@ -71,8 +78,11 @@ def check(
         narthex world check world.yaml
 
         narthex world check worlds/*.yaml --json
+
+        narthex world check world.yaml --weights my-weights
     """
-    results = [_checked(file) for file in files]
+    sizes = OF_THE_SHIPPED if weights is None else SizeRule(_made_by(weights))
+    results = [_checked(file, sizes) for file in files]
     if as_json:
         typer.echo(json.dumps({"ok": all(result["ok"] for result in results), "files": results}))
     for result in () if as_json else results:
@@ -165,17 +175,24 @@ def _failed(message: str) -> typer.Exit:
 
 def _loaded(file: Path) -> World:
     try:
-        return load_world(file)
+        return load_world(file, ANY_SIZE)
     except InvalidInput as error:
         raise _failed(error.message) from error
     except OSError as error:
         raise _failed(f"{file}: cannot be read: {error.strerror or error}") from error
 
 
-def _checked(file: Path) -> dict[str, Any]:
+def _made_by(weights: Path) -> SupportedSize:
+    made = supported_size(weights / VAE_FILE, weights / DIT_FILE)
+    if made is None:
+        raise _failed(f"--weights: got {weights}, expected a folder with Narthex's {VAE_FILE} and {DIT_FILE}")
+    return made
+
+
+def _checked(file: Path, sizes: SizeRule) -> dict[str, Any]:
     result: dict[str, Any] = {"file": str(file), "ok": False, "problems": []}
     try:
-        world = load_world(file)
+        world = load_world(file, sizes)
     except InvalidInput as error:
         problems = [{"field": problem.field, "message": problem.message} for problem in error.fields]
         return {**result, "problems": problems, "message": error.message}

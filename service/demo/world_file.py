@@ -11,6 +11,7 @@ from narthex.v1 import design_service_pb2, design_service_pb2_grpc
 from service.errors import InvalidInput, NotFound, TooMuch, Unavailable
 from service.worlds.limits import MAX_SOURCE_BYTES
 from service.worlds.pack import packed
+from service.worlds.sizes import ANY_SIZE
 from service.worlds.world import World
 from service.worlds.yaml_file import parse_world
 
@@ -26,7 +27,7 @@ class WorldFile:
 
 
 def read_world_file(path: Path) -> WorldFile:
-    """The world in a file.
+    """The world in a file; which sizes are made is for the server to say that it is put to.
 
     Raises:
         NotFound: no such file, or it cannot be read.
@@ -40,7 +41,7 @@ def read_world_file(path: Path) -> WorldFile:
     except OSError as error:
         raise NotFound(f"{path}: cannot be read ({error.strerror})") from error
     whole = packed(source, str(path), path.parent)
-    return WorldFile(parse_world(whole, str(path), path.parent), whole)
+    return WorldFile(parse_world(whole, str(path), path.parent, sizes=ANY_SIZE), whole)
 
 
 def put_world(channel: grpc.Channel, file: WorldFile, wait_for_server: bool = True) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from service.ids import GateId
 from service.play.state import GateState
 from service.quality import Quality
+from service.sessions.colliders import with_collider
 from service.sessions.ladder import Rung
 from service.sessions.live import LiveSession
 from service.sessions.ready import ReadyContent, ReadyIndex
@@ -17,12 +18,13 @@ from service.store.records import AssetRecord, ContentRef
 def announcement(session: LiveSession, gate: GateId, ready: ReadyContent) -> ContentAnnounced:
     """What to tell `session` of `ready` content."""
     profile, record = session.facts.profile, ready.segment
+    scene = of_size(of_formats(ready.scene.assets, profile), profile)
     ref = ContentRef(session.world.world_id, gate, record.segment_id, ready.scene.scene_id, record.quality)
     return ContentAnnounced(
         gate=gate,
         content=ref,
         video=of_formats(record.assets, profile),
-        scene=of_size(of_formats(ready.scene.assets, profile), profile),
+        scene=with_collider(scene, session.world.gates[gate].content, profile.formats),
         reused=session.session_id not in ready.waited,
     )
 
@@ -34,17 +36,22 @@ def of_formats(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[A
 
 
 def of_size(assets: Sequence[AssetRecord], profile: ClientProfile) -> tuple[AssetRecord, ...]:
-    """The levels that a client can hold; of each format at least the coarsest."""
-    coarsest = {
-        record.media_type: max(r.level for r in assets if r.media_type == record.media_type) for record in assets
-    }
+    """Of each format the finest level that a client can hold, the coarsest where it can hold none, in the order given.
+
+    Manifests list coarse levels first; a client is told of one, and fetches nothing that it will not show.
+    """
 
     def fits(record: AssetRecord) -> bool:
         too_many = 0 < profile.max_splats < record.splats
         too_large = 0 < profile.max_bytes < record.size_bytes
-        return record.level == coarsest[record.media_type] or not (too_many or too_large)
+        return not (too_many or too_large)
 
-    return tuple(record for record in assets if fits(record))
+    chosen: dict[str, int] = {}
+    for media_type in dict.fromkeys(record.media_type for record in assets):
+        levels = [record for record in assets if record.media_type == media_type]
+        fitting = [record.level for record in levels if fits(record)]
+        chosen[media_type] = min(fitting) if fitting else max(record.level for record in levels)
+    return tuple(record for record in assets if record.level == chosen[record.media_type])
 
 
 def best_news(session: LiveSession, gate: GateId, rungs: Sequence[Rung], ready: ReadyIndex) -> ReadyContent | None:

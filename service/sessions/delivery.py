@@ -54,9 +54,9 @@ class DeliveryPace:
 
 
 def _size_bytes(content: ContentAnnounced) -> int:
-    # Clients with little room are not told of level 0: the finest level that they take counts.
-    finest = sorted(content.scene, key=lambda record: record.level)
-    return sum(record.size_bytes for record in (*content.video[:1], *finest[:1]))
+    # What a client shows first counts: of the scene the format that it likes best, not what goes with it.
+    splats = [record for record in content.scene if record.splats] or content.scene
+    return sum(record.size_bytes for record in (*content.video[:1], *splats[:1]))
 
 
 def _transfer_s(size_bytes: float, bandwidth_bps: int) -> float:

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Engine
@@ -15,6 +16,7 @@ from service.errors import NotApplicable, ServiceError, Unavailable
 from service.ids import AssetId, PlayerId, SegmentId, SessionId, WorldId
 from service.play.event import Event
 from service.sessions.archive import Archive
+from service.sessions.colliders import store_colliders
 from service.sessions.commit_sign import CommitSign
 from service.sessions.foreman import Foreman
 from service.sessions.founding import Founder, taken
@@ -50,6 +52,7 @@ from service.specs import ModelInfo
 from service.store.blobs import BlobStore
 from service.store.catalogue import Catalogue
 from service.work.table import JobTable
+from service.worlds.world import World
 
 __all__ = ["Director", "DirectorSettings", "Subscription"]
 
@@ -79,7 +82,7 @@ class Director:
         self._settings = settings
         self._draining = False
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="narthex-reader")
-        self._worlds = WorldTable(engine, clock)
+        self._worlds = WorldTable(engine, clock, model_info.made)
         self._archive = Archive(engine, self._worlds.revision, settings.ring_updates)
         self._journal = Journal(engine, settings.max_pending_writes)
         self._registry = Registry(self._archive, clock, self._off_loop, settings.max_sessions_loaded)
@@ -94,6 +97,7 @@ class Director:
         self._foreman = Foreman(self._registry, self._keeper, planner, feed, ready, housekeeper, clock, settings)
         clips = OwnPlaceholders(engine, blobs, catalogue, jobs, clock)
         self._placeholders = Placeholders(engine, blobs, catalogue, clips)
+        self._store_colliders = partial(store_colliders, engine=engine, blobs=blobs, catalogue=catalogue)
         self._founder = Founder(self._placeholders, ladders, ready, clock)
 
     async def start(self) -> None:
@@ -284,8 +288,13 @@ class Director:
         world = await self._off_loop(lambda: self._worlds.check(world_id, source))
         if validate_only:
             return StoredWorld(world, self._clock())
-        await self._off_loop(lambda: self._placeholders.prepare(world))
+        await self._off_loop(lambda: self._prepare(world))
         return await self._journal.run(lambda: self._worlds.put(world))
+
+    def _prepare(self, world: World) -> None:
+        """Store what a world brings with it: meshes to collide with, and clips that are made into placeholders."""
+        self._store_colliders(world)
+        self._placeholders.prepare(world)
 
     async def world(self, world_id: WorldId) -> StoredWorld:
         """The newest revision of a world. Raises NotFound."""

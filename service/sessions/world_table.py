@@ -7,12 +7,15 @@ from collections import OrderedDict
 
 from sqlalchemy import Engine, delete, select, update
 
+from model.supported import SupportedSize
 from service.clock import Clock
 from service.errors import NotFound
 from service.ids import WorldId
 from service.sessions import tables
 from service.sessions.views import StoredWorld
 from service.store.database import insert_missing, read, write
+from service.worlds.limits import SHIPPED
+from service.worlds.sizes import SizeRule
 from service.worlds.world import World
 from service.worlds.yaml_file import parse_world
 
@@ -23,9 +26,11 @@ PARSED_WORLDS = 64
 class WorldTable:
     """Worlds in the database. Every method is one transaction; all may be called from any thread."""
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    def __init__(self, engine: Engine, clock: Clock, made: SupportedSize | None = None) -> None:
+        """`made`: what the server's model makes; None where nobody knows, and then what the shipped weights make."""
         self._engine = engine
         self._clock = clock
+        self._made = made or SHIPPED
         self._parsed: OrderedDict[tuple[WorldId, str], World] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -33,9 +38,10 @@ class WorldTable:
         """The world that `source` describes, under `world_id`; nothing is stored.
 
         Raises:
-            InvalidInput: the source is no world (fields are paths within it), or it names another id.
+            InvalidInput: the source is no world (fields are paths within it), it names another id, or a gate asks
+                for a size or length that the model does not make.
         """
-        return parse_world(source, f"{world_id}.yaml", world_id=world_id)
+        return self._parse(world_id, source, others_too=False)
 
     def put(self, world: World) -> StoredWorld:
         """The world, stored as the newest revision of its id. Idempotent."""
@@ -70,7 +76,8 @@ class WorldTable:
             source = connection.execute(query).scalar()
         if source is None:
             raise NotFound(f"no revision {revision} of the world {world_id!r}", reason="WORLD_NOT_FOUND")
-        world = self.check(world_id, source)
+        # It was accepted once; weights of another size since then must not keep a server from its sessions.
+        world = self._parse(world_id, source, others_too=True)
         self._remember(world)
         return world
 
@@ -86,6 +93,10 @@ class WorldTable:
         with write(self._engine) as connection:
             if connection.execute(delete(tables.worlds).where(tables.worlds.c.world_id == world_id)).rowcount == 0:
                 raise NotFound(f"no world {world_id!r}", reason="WORLD_NOT_FOUND")
+
+    def _parse(self, world_id: WorldId, source: bytes, *, others_too: bool) -> World:
+        sizes = SizeRule(self._made, others_too)
+        return parse_world(source, f"{world_id}.yaml", world_id=world_id, sizes=sizes)
 
     def _remember(self, world: World) -> None:
         with self._lock:

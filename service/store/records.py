@@ -13,6 +13,8 @@ CLIP = "application/vnd.narthex.clip+npz"
 FOURDGS = "model/vnd.4dgs"
 PLY = "model/vnd.gaussian-splat+ply"
 GRAYBOX = "application/vnd.narthex.graybox+json"
+ENVELOPE = "application/vnd.narthex.envelope+json"
+COLLIDER = "model/gltf-binary"
 
 
 @dataclass(frozen=True)

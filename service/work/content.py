@@ -36,14 +36,14 @@ from service.work.encoding import (
     store_clip,
     store_export,
     store_graybox,
-    store_scene,
 )
+from service.work.finishing import SceneFinish
 from service.work.handlers import HandlerContext, JobRun, StaleCheckpoint
 from service.work.job import Job, JobKind
 from service.work.warm_up import warm_up_clip
 
 STEPS_A_CHUNK = 2
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 def make_handlers(context: HandlerContext) -> ContentHandlers:
@@ -81,7 +81,10 @@ class ContentHandlers:
         with tempfile.TemporaryDirectory(prefix="narthex-") as folder:
             blobs = BlobStore(Path(folder))
             store_clip(clip, blobs)
-            store_scene(scene, blobs, {})
+            finish = SceneFinish(Quality.FULL, "")
+            while not finish.done:
+                finish.advance(scene, clip)
+            finish.store(scene, blobs)
 
     def start(self, job: Job, checkpoint: bytes | None) -> JobRun:
         """A run of the job; see `Handlers.start`."""
@@ -122,6 +125,7 @@ class ContentRun:
             self._spec = SegmentSpec.from_json(job.request.payload["spec"])
             self._generation = self._generator.begin(self._spec)
             self._steering, self._steps_total = self._generation.steering, self._generation.steps_total
+        self._finish = SceneFinish(job.request.quality, self._segment_id)
 
     @property
     def stage(self) -> str:
@@ -130,6 +134,8 @@ class ContentRun:
             return "decode" if self._generation is not None and self._generation.done else "denoise"
         if self._reconstruction is not None and not self._reconstruction.done:
             return self._reconstruction.stage_name
+        if self._reconstruction is not None and not self._finish.done:
+            return self._finish.stage_name
         return "done" if self._encoded else "encode"
 
     @property
@@ -138,12 +144,12 @@ class ContentRun:
         if self._clip is None:
             return -(-self._generation.steps_done // STEPS_A_CHUNK) if self._generation else 0
         stages = self._reconstruction.stages_done if self._reconstruction else 0
-        return self._generating_chunks + stages + int(self._encoded)
+        return self._generating_chunks + stages + self._finish.stages_done + int(self._encoded)
 
     @property
     def chunks_total(self) -> int:
         """Chunks in all."""
-        return self._generating_chunks + (self._recon_stages if self._wants_scene else 0) + 1
+        return self._generating_chunks + (self._scene_chunks if self._wants_scene else 0) + 1
 
     @property
     def done(self) -> bool:
@@ -156,15 +162,18 @@ class ContentRun:
             self._generate()
         elif self._reconstruction is not None and not self._reconstruction.done:
             self._reconstruction.advance()
+        elif self._reconstruction is not None and not self._finish.done:
+            self._finish.advance(self._reconstruction.finish(), self._made_clip())
         else:
             self._encode()
 
     def state_bytes(self) -> bytes:
-        """A line of JSON, then the parts that it lists: the generation's state, or clip and reconstruction."""
+        """A line of JSON, then the parts that it lists: the generation's state, or clip, splats and files of them."""
         if self._clip is None:
             parts = [self._generation.state_bytes() if self._generation else b""]
         else:
-            parts = [clip_bytes(self._clip), self._reconstruction.state_bytes() if self._reconstruction else b""]
+            splats = self._reconstruction.state_bytes() if self._reconstruction else b""
+            parts = [clip_bytes(self._clip), splats, self._finish.state_bytes()]
         header = {"version": STATE_VERSION, "clip": self._clip is not None, "sizes": [len(part) for part in parts]}
         return b"".join([json.dumps(header).encode(), b"\n", *parts])
 
@@ -174,14 +183,17 @@ class ContentRun:
         header = json.loads(line)
         if header["version"] != STATE_VERSION or sum(header["sizes"]) != len(rest):
             raise ValueError(f"state of version {header['version']} with {len(rest)} bytes, expected {header['sizes']}")
-        first, second = rest[: header["sizes"][0]], rest[header["sizes"][0] :]
+        ends = [sum(header["sizes"][: k + 1]) for k in range(len(header["sizes"]))]
+        parts = [rest[end - size : end] for end, size in zip(ends, header["sizes"], strict=True)]
         if not header["clip"]:
             if self._spec is not None:
-                self._generation = self._generator.resume(self._spec, first)
+                self._generation = self._generator.resume(self._spec, parts[0])
             return
-        self._take(clip_from_bytes(first))
+        clip, splats, made = parts
+        self._take(clip_from_bytes(clip))
         if self._reconstruction is not None and self._clip is not None:
-            self._reconstruction = Reconstruction.resume(self._clip, self._settings, second)
+            self._reconstruction = Reconstruction.resume(self._clip, self._settings, splats)
+            self._finish.restore(made)
 
     def result(self) -> JobResult:
         """The segment and the scene that were made."""
@@ -208,6 +220,10 @@ class ContentRun:
     @property
     def _generating_chunks(self) -> int:
         return -(-self._steps_total // STEPS_A_CHUNK) + 1 if self._spec else 0
+
+    @property
+    def _scene_chunks(self) -> int:
+        return self._recon_stages + self._finish.stages_total
 
     @property
     def _segment_id(self) -> SegmentId:
@@ -243,9 +259,9 @@ class ContentRun:
                 self._clip_assets = (*self._clip_assets, blockout)
         if self._reconstruction is not None:
             scene = self._reconstruction.finish()
-            assets = store_scene(scene, self._context.blobs, {"segment": self._segment_id})
+            assets = self._finish.store(scene, self._context.blobs)
             now_s = self._context.clock()
-            scene_id = SceneId(next(asset.asset for asset in assets if asset.media_type == FOURDGS))
+            scene_id = SceneId(next(a.asset for a in assets if a.media_type == FOURDGS and a.level == 0))
             self._scene = SceneRecord(scene_id, self._segment_id, assets, len(scene), scene.duration_s, now_s)
         self._encoded = True
 

@@ -54,14 +54,6 @@ def store_graybox(graybox: Graybox, duration_s: float, blobs: BlobStore) -> Asse
     return _stored(text.encode(), GRAYBOX, duration_s, blobs)
 
 
-def store_scene(scene: Scene4D, blobs: BlobStore, metadata: dict[str, str]) -> tuple[AssetRecord, ...]:
-    """The scene as `.4dgs`, and its first instant as PLY; one level of detail."""
-    return (
-        _stored(encode_4dgs(scene, metadata), FOURDGS, scene.duration_s, blobs, len(scene)),
-        _stored(encode_ply(scene), PLY, scene.duration_s, blobs, len(scene)),
-    )
-
-
 def store_export(scene: Scene4D, media_type: str, time_s: float, blobs: BlobStore) -> AssetRecord:
     """The scene in one format: PLY shows the instant `time_s`."""
     if media_type == FOURDGS:

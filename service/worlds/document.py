@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
+    BeforeValidator,
     Discriminator,
     Field,
     StringConstraints,
@@ -25,7 +26,7 @@ from clips.errors import InvalidCameras
 from model.errors import InvalidSpec
 from model.spec import MAX_PROMPT_CHARACTERS, SEED_LIMIT, check_prompt
 from service.worlds import limits
-from service.worlds.graybox import GrayboxPart
+from service.worlds.graybox import GrayboxPart, named_mesh
 from service.worlds.part import Part
 
 
@@ -45,7 +46,9 @@ Title = Annotated[
 Chance = Annotated[float, Field(gt=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=limits.MIN_SECONDS, le=limits.MAX_SECONDS)]
 Size = Annotated[list[int], Field(min_length=2, max_length=2, description="Width and height in pixels.")]
-Frames = Annotated[int, Field(description=f"Frames of the segment: {', '.join(map(str, limits.SUPPORTED_FRAMES))}.")]
+Frames = Annotated[
+    int, Field(description=f"Frames of the segment: {', '.join(map(str, limits.SHIPPED.frame_counts))}.")
+]
 Fps = Annotated[float, Field(ge=limits.MIN_FPS, le=limits.MAX_FPS, description="Frames a second of scene time.")]
 Qualities = Annotated[
     list[Literal["draft", "full"]], Field(min_length=1, description="What is made, besides placeholders.")
@@ -55,6 +58,7 @@ VariationText = Annotated[
     StringConstraints(pattern=r"^(shared|session|player|pool|pool\([1-9][0-9]{0,3}\))$"),
     Field(description=f"For whom content is made: shared, pool(n) with n up to {limits.MAX_POOL}, session, player."),
 ]
+MeshName = Annotated[str, StringConstraints(pattern=r"^(.+\.glb|base64:.+)$")]
 PlaceholderText = Annotated[
     str,
     StringConstraints(pattern=r"^(mist|.+\.npz|base64:.+)$"),
@@ -186,7 +190,9 @@ class ContentPart(DefaultsPart):
     prompt: str = Field(min_length=1, max_length=MAX_PROMPT_CHARACTERS, description="What is seen, in words.")
     seed: int = Field(0, ge=0, lt=SEED_LIMIT, description="Decides the content together with the prompt.")
     duration_s: float | None = Field(default=None, gt=0.0, description="Instead of frames: length in scene seconds.")
-    graybox: GrayboxPart | None = Field(default=None, description="Where things are; the model makes their look.")
+    graybox: Annotated[
+        GrayboxPart | None, BeforeValidator(named_mesh, json_schema_input_type=GrayboxPart | MeshName | None)
+    ] = Field(default=None, description="Where things are; the model makes their look. A name: its mesh_file alone.")
 
     @field_validator("prompt")
     @classmethod

@@ -31,6 +31,7 @@ _PATTERNS = {
     "mist": "mist, FILE.npz or base64:...",
     "pool": "shared, pool(n), session or player",
     r"\.np[yz]": "FILE.npy, FILE.npz or base64:...",
+    r"\.glb": "FILE.glb or base64:...",
 }
 
 

@@ -1,4 +1,4 @@
-"""The blockout of a gate's content as designers write it: a room's size and its objects, or a depth clip's file."""
+"""The blockout of a gate's content as designers write it: a room's size and its objects, or files of an engine's."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ from clips.errors import InvalidCameras
 from model.errors import InvalidSpec
 from model.spec_control import Control, ControlKind
 from service.worlds.depth_file import BadDepthFile, depth_of
+from service.worlds.mesh_file import BadMeshFile, collider_of
 from service.worlds.part import Part
 from service.worlds.problems import got
+from service.worlds.world import Collider
 
 MAX_PATH_KEYS = 256
 LARGEST_TURN_DEG = 90.0
@@ -85,7 +87,7 @@ class ObjectPart(Part):
 
 
 class GrayboxPart(Part):
-    """Where things are behind a gate: the room and its objects, or a depth clip that an engine rendered."""
+    """Where things are behind a gate: the room and its objects, or an engine's depth clip; and an engine's own mesh."""
 
     width_m: float | None = Field(
         default=None, ge=WIDTH_LIMITS_M[0], le=WIDTH_LIMITS_M[1], description="Of the room, metres: x +-width/2."
@@ -103,15 +105,36 @@ class GrayboxPart(Part):
         "world: metres as floats, or millimetres as 16-bit whole numbers.",
     )
 
+    mesh_file: Annotated[str, StringConstraints(pattern=r"^(.+\.glb|base64:.+)$")] | None = Field(
+        default=None,
+        description="What engines collide with: a .glb beside the world, its origin the middle of the threshold; alone "
+        "or beside what steers the picture.",
+    )
+    spawn_m: Position | None = Field(
+        default=None, description="Where a way over the mesh begins, at the feet; default: its node called spawn."
+    )
+    exit_m: Position | None = Field(
+        default=None, description="Where that way shall lead, at the feet; default: its node called exit."
+    )
+
+    @property
+    def steers(self) -> bool:
+        """True where it says how the picture looks: not where there is a mesh alone."""
+        return self.depth_file is not None or self.width_m is not None
+
     @model_validator(mode="after")
     def _one_form(self) -> GrayboxPart:
         sizes = (self.width_m, self.height_m, self.depth_m)
+        if self.mesh_file is None and (self.spawn_m is not None or self.exit_m is not None):
+            raise ValueError("allowed spawn_m and exit_m beside a mesh_file alone")
+        if self.mesh_file is not None and self.depth_file is None and not self.objects and sizes == (None, None, None):
+            return self
         if self.depth_file is not None:
             if self.objects or any(size is not None for size in sizes):
                 raise ValueError("allowed depth_file alone, or width_m, height_m, depth_m and objects")
             return self
         if self.width_m is None or self.height_m is None or self.depth_m is None:
-            raise ValueError("allowed width_m, height_m and depth_m, or depth_file alone")
+            raise ValueError("allowed width_m, height_m and depth_m, or depth_file alone, or mesh_file")
         for index, one in enumerate(self.objects):
             for key in one.keys:
                 _check_inside(index, key.position_m, self.width_m, self.height_m, self.depth_m)
@@ -122,6 +145,11 @@ class GrayboxPart(Part):
         if self.width_m is None or self.height_m is None or self.depth_m is None:
             raise ValueError("a depth clip is no blockout")
         return Graybox(self.width_m, self.height_m, self.depth_m, tuple(_proxy(one) for one in self.objects))
+
+
+def named_mesh(written: object) -> object:
+    """A graybox that is written as the name of its mesh alone, as the part that it means."""
+    return {"mesh_file": written} if isinstance(written, str) else written
 
 
 class BadGraybox(Exception):
@@ -136,8 +164,10 @@ def control_of(part: GrayboxPart, base_dir: Path | None) -> Control:
     """The control that a graybox is: a blockout, or the depth clip that it names beside `base_dir`.
 
     Raises:
-        BadGraybox: the depth clip cannot be read or holds values that are no depth.
+        BadGraybox: there is a mesh alone, or the depth clip cannot be read or holds values that are no depth.
     """
+    if not part.steers:
+        raise BadGraybox("got a mesh alone, which steers no picture: allowed width_m, height_m, depth_m or depth_file")
     if part.depth_file is None:
         return Control(ControlKind.BLOCKOUT, graybox=part.blockout())
     try:
@@ -146,6 +176,21 @@ def control_of(part: GrayboxPart, base_dir: Path | None) -> Control:
         raise BadGraybox(f"got {got(part.depth_file)}, {error}: allowed a .npy or .npz", ("depth_file",)) from error
     except InvalidSpec as error:
         raise BadGraybox(f"got {got(part.depth_file)}: {error}", ("depth_file",)) from error
+
+
+def collider_of_part(part: GrayboxPart, base_dir: Path | None) -> Collider | None:
+    """The mesh that a graybox names beside `base_dir`; None where it names none.
+
+    Raises:
+        BadGraybox: the mesh cannot be read.
+    """
+    if part.mesh_file is None:
+        return None
+    spawn, exit_at = (None if at is None else (at[0], at[1], at[2]) for at in (part.spawn_m, part.exit_m))
+    try:
+        return collider_of(part.mesh_file, base_dir, spawn, exit_at)
+    except BadMeshFile as error:
+        raise BadGraybox(f"got {got(part.mesh_file)}, {error}: allowed a .glb", ("mesh_file",)) from error
 
 
 def check_fits(control: Control, cameras: Cameras, fps: float) -> None:

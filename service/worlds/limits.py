@@ -1,11 +1,13 @@
-"""What worlds may ask for: the one place that says which segments this version can make, and how big a world may be."""
+"""What worlds may ask for: which segments the shipped weights make, and how big a world may be."""
 
 from __future__ import annotations
 
-SUPPORTED_FRAMES = (17, 33)
-"""Numbers of frames that the embedded model makes: one stretch, or two of which the second continues the first."""
-SUPPORTED_SIZES = ((96, 64),)
-"""Picture sizes (width, height) in pixels that the embedded model makes."""
+from model.supported import SupportedSize
+
+SHIPPED = SupportedSize(17, 96, 64)
+"""What the weights that Narthex ships make, and what counts where a server's own weights do not say."""
+MAX_FRAMES, MAX_SIZE_PX = 1_024, 4_096
+"""Of any segment, whatever the weights."""
 MIN_FPS, MAX_FPS = 1.0, 60.0
 
 MAX_SOURCE_BYTES = 1 << 20
@@ -27,3 +29,5 @@ MAX_PLACEHOLDER_BYTES = 64 << 20
 """Size of a placeholder clip, unpacked."""
 MAX_DEPTH_FILE_BYTES = 64 << 20
 """Size of a control depth's file, unpacked."""
+MAX_MESH_BYTES = 16 << 20
+"""Size of a collision mesh's file."""

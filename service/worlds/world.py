@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -122,11 +123,29 @@ class Variation:
     pool_size: int = 8
 
 
+Position = tuple[float, float, float]
+"""Metres in the gate frame: x right, y down, z into the room."""
+
+
+@dataclass(frozen=True)
+class Collider:
+    """The mesh that engines collide with: a GLB file, and where a way over it begins and ends, where that is said."""
+
+    glb: bytes
+    spawn_m: Position | None = None
+    exit_m: Position | None = None
+
+    @cached_property
+    def sha256(self) -> str:
+        """The file's SHA-256 (hex): the asset's name."""
+        return hashlib.sha256(self.glb).hexdigest()
+
+
 @dataclass(frozen=True)
 class Content:
     """What lies behind a gate. `placeholder` is None for the built-in mist room, else the bytes of a clip
     file (`.npz` of clips.clip.save_clip) that the designer named. `control` steers the picture: a blockout or a
-    depth clip where the gate has a graybox.
+    depth clip where the gate has a graybox. `collider` is what engines collide with where the world brings a mesh.
     """
 
     prompt: str
@@ -140,6 +159,7 @@ class Content:
     control: Control
     placeholder: bytes | None
     qualities: tuple[Quality, ...]
+    collider: Collider | None = None
 
     @property
     def duration_s(self) -> float:

@@ -26,13 +26,15 @@ from service.worlds.document import (
     WorldDocument,
 )
 from service.worlds.form import document_of
-from service.worlds.graybox import BadGraybox, check_fits, control_of
+from service.worlds.graybox import BadGraybox, check_fits, collider_of_part, control_of
 from service.worlds.placeholder import MIST, BadPlaceholder, placeholder_bytes
 from service.worlds.problems import Problem, got
 from service.worlds.references import in_order, reference_problems
+from service.worlds.sizes import OF_THE_SHIPPED, SizeRule
 from service.worlds.world import (
     NOTHING,
     All,
+    Collider,
     Content,
     Duration,
     Gate,
@@ -51,26 +53,31 @@ from service.worlds.world import (
 from service.worlds.yaml_text import YamlText, read_yaml
 
 BUILT_IN = DefaultsPart(
-    size=[96, 64],
+    size=[limits.SHIPPED.width, limits.SHIPPED.height],
     fps=8.0,
-    frames=17,
+    frames=limits.SHIPPED.frames,
     qualities=["draft", "full"],
     placeholder=MIST,
     variation="pool(8)",
     camera=CameraPart.model_validate({}),
     control="auto",
 )
-"""What counts where neither a gate nor the world's `defaults` say anything."""
+"""What counts where neither a gate nor the world's `defaults` say anything; other weights have their own size."""
 _Model = TypeVar("_Model", bound=DefaultsPart)
 
 
 def parse_world(
-    source: bytes, name: str = "world.yaml", base_dir: Path | None = None, world_id: WorldId | None = None
+    source: bytes,
+    name: str = "world.yaml",
+    base_dir: Path | None = None,
+    world_id: WorldId | None = None,
+    sizes: SizeRule = OF_THE_SHIPPED,
 ) -> World:
     """The world that the YAML `source` describes.
 
     `name` is the file's, for messages. `base_dir` is where placeholder clips lie; without it only those that are
     written into the file can be read. `world_id`: the id that it must have, or gets where the source has none.
+    `sizes`: which are taken; those of the shipped weights unless said.
 
     Raises:
         InvalidInput: with reason INVALID_WORLD; the message has a line for every problem, `fields` their paths.
@@ -86,14 +93,14 @@ def parse_world(
     said = {problem.path for problem in found}
     found += [problem for problem in wrong if problem.path not in said]
     found += [*reference_problems(text), *_world_id_problems(text, world_id)]
-    contents = _contents(text, base_dir, found)
+    contents = _contents(text, base_dir, sizes, found)
     if found or document is None:
         raise problems.error_of(name, found)
     return _world(document, source, world_id, contents)
 
 
-def load_world(path: Path) -> World:
-    """The world in a file.
+def load_world(path: Path, sizes: SizeRule = OF_THE_SHIPPED) -> World:
+    """The world in a file; `sizes` as in `parse_world`.
 
     Raises:
         InvalidInput: see `parse_world`.
@@ -101,7 +108,7 @@ def load_world(path: Path) -> World:
     """
     with path.open("rb") as file:
         source = file.read(limits.MAX_SOURCE_BYTES + 1)
-    return parse_world(source, str(path), path.parent)
+    return parse_world(source, str(path), path.parent, sizes=sizes)
 
 
 def _world_id_problems(text: YamlText, world_id: WorldId | None) -> list[Problem]:
@@ -113,7 +120,7 @@ def _world_id_problems(text: YamlText, world_id: WorldId | None) -> list[Problem
     return []
 
 
-def _contents(text: YamlText, base_dir: Path | None, found: list[Problem]) -> dict[GateId, Content]:
+def _contents(text: YamlText, base_dir: Path | None, sizes: SizeRule, found: list[Problem]) -> dict[GateId, Content]:
     """The content of every gate; adds what is wrong with what defaults and gate say together.
 
     Fields with problems of their own are left out, so that those of the others are found in the same check.
@@ -126,7 +133,7 @@ def _contents(text: YamlText, base_dir: Path | None, found: list[Problem]) -> di
         path: problems.Path = ("gates", gate, "content")
         content = _model(ContentPart, part.get("content") if isinstance(part, dict) else None, path, wrong)
         if content is not None:
-            merged = _Merged(content, defaults, text, path)
+            merged = _Merged(content, defaults, sizes, text, path)
             contents[GateId(gate)] = merged.content(base_dir)
             found += merged.problems
     return contents
@@ -149,15 +156,19 @@ def _model(model: type[_Model], written: Any, path: problems.Path, wrong: set[pr
 class _Merged:
     """A gate's content over the world's defaults over the built-in ones."""
 
-    def __init__(self, content: ContentPart, defaults: DefaultsPart, text: YamlText, path: problems.Path) -> None:
-        self._content, self._defaults, self._text, self._path = content, defaults, text, path
+    def __init__(
+        self, content: ContentPart, defaults: DefaultsPart, sizes: SizeRule, text: YamlText, path: problems.Path
+    ) -> None:
+        made = sizes.made
+        own = BUILT_IN.model_copy(update={"size": [made.width, made.height], "frames": made.frames})
+        self._content, self._parts = content, (content, defaults, own)
+        self._sizes, self._text, self._path = sizes, text, path
         self.problems: list[Problem] = []
 
     def content(self, base_dir: Path | None) -> Content:
         """The content; what it is where `problems` were found does not count."""
         fps = float(self._value("fps"))
-        width_px, height_px = self._value("size")
-        self._check((width_px, height_px) in limits.SUPPORTED_SIZES, "size", [width_px, height_px], _sizes())
+        width_px, height_px = self._size()
         frames = self._frames(fps)
         return Content(
             prompt=self._content.prompt,
@@ -168,22 +179,31 @@ class _Merged:
             camera_path=self._value("camera").camera_path(),
             width_px=width_px,
             height_px=height_px,
-            control=self._control(frames, fps, base_dir),
+            control=self._control((frames, width_px, height_px), fps, base_dir),
             placeholder=self._placeholder(base_dir),
             qualities=tuple(sorted(Quality[quality.upper()] for quality in self._value("qualities"))),
+            collider=self._collider(base_dir),
         )
 
+    def _size(self) -> tuple[int, int]:
+        """Width and height; the model's own where what is written is wrong, so that nothing huge is made of it."""
+        width_px, height_px = self._value("size")
+        right = self._sizes.has_size(width_px, height_px)
+        self._check(right, "size", [width_px, height_px], self._sizes.size_text)
+        return (width_px, height_px) if right else (self._sizes.made.width, self._sizes.made.height)
+
     def _frames(self, fps: float) -> int:
-        duration_s = self._content.duration_s
+        """The number of frames; the model's own where what is written is wrong."""
+        duration_s, sizes = self._content.duration_s, self._sizes
         if duration_s is None:
             frames = int(self._value("frames"))
-            self._check(frames in limits.SUPPORTED_FRAMES, "frames", frames, _frame_counts())
-            return frames
+            self._check(sizes.has_frames(frames), "frames", frames, sizes.frames_text)
+            return frames if sizes.has_frames(frames) else sizes.made.frames
         frames = round(duration_s * fps)
-        lengths = " or ".join(f"{count / fps:g}" for count in limits.SUPPORTED_FRAMES)
-        right = frames in limits.SUPPORTED_FRAMES and abs(frames / fps - duration_s) < 0.51 / fps
-        self._check(right, "duration_s", duration_s, f"{lengths} at {fps:g} fps ({_frame_counts()} frames)")
-        return frames
+        lengths = " or ".join(f"{count / fps:g}" for count in sizes.made.frame_counts)
+        right = sizes.has_frames(frames) and abs(frames / fps - duration_s) < 0.51 / fps
+        self._check(right, "duration_s", duration_s, f"{lengths} at {fps:g} fps ({sizes.frames_text} frames)")
+        return frames if right else sizes.made.frames
 
     def _placeholder(self, base_dir: Path | None) -> bytes | None:
         written = self._value("placeholder")
@@ -195,21 +215,31 @@ class _Merged:
             self.problems.append(Problem(self._text.line(path), path, text))
             return None
 
-    def _control(self, frames: int, fps: float, base_dir: Path | None) -> Control:
+    def _control(self, size: tuple[int, int, int], fps: float, base_dir: Path | None) -> Control:
         part = self._content.graybox
-        if part is None:
+        if part is None or not part.steers:
             written = self._value("control")
             return Control(ControlKind(DEFAULT_CONTROL if written == "auto" else written))
         asked = self._content.control or "auto"
         self._check(asked == "auto", "control", asked, "auto beside a graybox, or no graybox")
         try:
             control = control_of(part, base_dir)
-            check_fits(control, self._value("camera").camera_path().cameras(frames, *self._value("size")), fps)
+            check_fits(control, self._value("camera").camera_path().cameras(*size), fps)
         except BadGraybox as error:
-            path = (*self._path, "graybox", *error.path)
-            self.problems.append(Problem(self._text.line(path), path, str(error)))
+            self._tell(error)
             return NO_CONTROL
         return control
+
+    def _collider(self, base_dir: Path | None) -> Collider | None:
+        try:
+            return None if self._content.graybox is None else collider_of_part(self._content.graybox, base_dir)
+        except BadGraybox as error:
+            self._tell(error)
+            return None
+
+    def _tell(self, error: BadGraybox) -> None:
+        path = (*self._path, "graybox", *error.path)
+        self.problems.append(Problem(self._text.line(path), path, str(error)))
 
     def _check(self, right: bool, field: str, value: object, allowed: str) -> None:
         if not right:
@@ -218,7 +248,7 @@ class _Merged:
             self.problems.append(Problem(self._text.line(path), path, f"got {shown}, allowed {allowed}"))
 
     def _value(self, field: str) -> Any:
-        for part in (self._content, self._defaults, BUILT_IN):
+        for part in self._parts:
             value = getattr(part, field)
             if value is not None:
                 return value
@@ -283,11 +313,3 @@ def _variation(written: str) -> Variation:
 def _title(name: str) -> str:
     words = name.replace("_", " ").replace("-", " ").strip()
     return words[:1].upper() + words[1:]
-
-
-def _sizes() -> str:
-    return " or ".join(f"[{width}, {height}]" for width, height in limits.SUPPORTED_SIZES)
-
-
-def _frame_counts() -> str:
-    return " or ".join(str(count) for count in limits.SUPPORTED_FRAMES)

@@ -69,6 +69,11 @@ def test_numbers_of_no_architecture_are_refused_by_field(vae_file: Path, value: 
     assert expected in said
 
 
+def test_a_header_of_endless_depth_is_refused(vae_file: Path) -> None:
+    save_file(load_file(vae_file), vae_file, {"narthex": "[" * 100_000})
+    assert "its metadata is damaged (RecursionError" in _refusal(load_vae, vae_file)
+
+
 def test_a_configuration_that_is_no_object_is_refused(vae_file: Path) -> None:
     assert "config must be an object" in _refusal(load_vae, _rewritten(vae_file, lambda _: ["width", 8]))
 

@@ -12,7 +12,7 @@ from recon.raster import render_scene
 from recon.scene import Scene4D
 from recon.settings import ReconSettings
 
-DRAFT, FULL = ReconSettings.draft(), ReconSettings.full()
+DRAFT, FULL = ReconSettings.draft(), replace(ReconSettings.full(), refine_steps=24)
 Room = Callable[..., Clip]
 
 

@@ -38,7 +38,8 @@ class AssetChunk(_message.Message):
     size_bytes: _builtins.int
     media_type: _builtins.str
     """"video/mp4", "model/vnd.4dgs", "model/vnd.gaussian-splat+ply", "application/vnd.narthex.clip+npz",
-    "application/vnd.narthex.graybox+json".
+    "application/vnd.narthex.graybox+json"; of a scene also "application/vnd.narthex.envelope+json", where its camera
+    may go (it stands in the header of every .4dgs as well), and "model/gltf-binary", what to collide with.
     """
     start_s: _builtins.float
     """The scene seconds that the chunk covers."""
@@ -219,7 +220,9 @@ class Segment(_message.Message):
     def create_time(self) -> _timestamp_pb2.Timestamp: ...
     @_builtins.property
     def unknown_terms(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
-        """Words of the prompt that the model does not know."""
+        """Words of the prompt that were not used: lower-case, each once, in their order, cut to 64 characters, the first 64.
+        Where there were more, one further and last entry says how many: "(and N more)".
+        """
 
     def __init__(
         self,

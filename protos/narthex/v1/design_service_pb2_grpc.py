@@ -111,7 +111,8 @@ class DesignServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GenerateSegment(self, request, context):
-        """Response: Segment.
+        """Response: Segment. INVALID_ARGUMENT, reason SIZE_NOT_MADE, where the server's model makes no segments of that size
+        or length; field violations name field, value and what it makes.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

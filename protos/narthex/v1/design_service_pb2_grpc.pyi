@@ -43,7 +43,9 @@ class DesignServiceStub:
     ListWorlds: _grpc.UnaryUnaryMultiCallable[_design_service_pb2.ListWorldsRequest, _design_service_pb2.ListWorldsResponse]
     DeleteWorld: _grpc.UnaryUnaryMultiCallable[_design_service_pb2.DeleteWorldRequest, _design_service_pb2.DeleteWorldResponse]
     GenerateSegment: _grpc.UnaryUnaryMultiCallable[_design_service_pb2.GenerateSegmentRequest, _operations_pb2.Operation]
-    """Response: Segment."""
+    """Response: Segment. INVALID_ARGUMENT, reason SIZE_NOT_MADE, where the server's model makes no segments of that size
+    or length; field violations name field, value and what it makes.
+    """
     ReconstructScene: _grpc.UnaryUnaryMultiCallable[_design_service_pb2.ReconstructSceneRequest, _operations_pb2.Operation]
     """Response: Scene4D."""
     ExportScene: _grpc.UnaryUnaryMultiCallable[_design_service_pb2.ExportSceneRequest, _operations_pb2.Operation]
@@ -64,7 +66,9 @@ class DesignServiceAsyncStub(DesignServiceStub):
     ListWorlds: _aio.UnaryUnaryMultiCallable[_design_service_pb2.ListWorldsRequest, _design_service_pb2.ListWorldsResponse]  # type: ignore[assignment]
     DeleteWorld: _aio.UnaryUnaryMultiCallable[_design_service_pb2.DeleteWorldRequest, _design_service_pb2.DeleteWorldResponse]  # type: ignore[assignment]
     GenerateSegment: _aio.UnaryUnaryMultiCallable[_design_service_pb2.GenerateSegmentRequest, _operations_pb2.Operation]  # type: ignore[assignment]
-    """Response: Segment."""
+    """Response: Segment. INVALID_ARGUMENT, reason SIZE_NOT_MADE, where the server's model makes no segments of that size
+    or length; field violations name field, value and what it makes.
+    """
     ReconstructScene: _aio.UnaryUnaryMultiCallable[_design_service_pb2.ReconstructSceneRequest, _operations_pb2.Operation]  # type: ignore[assignment]
     """Response: Scene4D."""
     ExportScene: _aio.UnaryUnaryMultiCallable[_design_service_pb2.ExportSceneRequest, _operations_pb2.Operation]  # type: ignore[assignment]
@@ -112,7 +116,9 @@ class DesignServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _design_service_pb2.GenerateSegmentRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_operations_pb2.Operation, _abc.Awaitable[_operations_pb2.Operation]]:
-        """Response: Segment."""
+        """Response: Segment. INVALID_ARGUMENT, reason SIZE_NOT_MADE, where the server's model makes no segments of that size
+        or length; field violations name field, value and what it makes.
+        """
 
     @_abc_1.abstractmethod
     def ReconstructScene(

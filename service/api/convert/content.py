@@ -13,19 +13,19 @@ from clips.cameras import Cameras
 from clips.dungeon.blockout import Graybox, check_cameras
 from clips.errors import InvalidCameras, InvalidRoom
 from model.errors import InvalidSpec
+from model.reach import check_reach
 from model.revision import DEFAULT_CONTROL, ModelInfo
 from model.spec import MAX_STEPS, SegmentSpec, check_prompt
 from model.spec_control import Control, ControlKind
+from model.supported import SupportedSize
 from service.api.convert import names
 from service.api.convert.events import to_quality
 from service.api.convert.names import bad_field, timestamp, to_name
-from service.errors import Unsupported
+from service.errors import FieldProblem, InvalidInput, Unsupported
 from service.ids import GateId, PinId
 from service.quality import Quality
 from service.store.records import AssetRecord, ContentRef, SceneRecord, SegmentRecord
-
-MAX_FRAMES = 1_024
-MAX_SIZE_PX = 4_096
+from service.worlds.limits import MAX_FRAMES, MAX_SIZE_PX
 
 
 def quality_number(quality: Quality | None) -> Any:
@@ -136,7 +136,8 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
     """The spec that a designer asks for; steps, guidance and revision that are not set are the model's own.
 
     Raises:
-        InvalidInput: a field is out of range; paths begin with `spec`.
+        InvalidInput: a field is out of range, or asks for a size or length that the model does not make; paths begin
+            with `spec`.
         Unsupported: a control clip, or other weights than the server has.
     """
     try:
@@ -153,8 +154,15 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
         got_revision = names.shown(message.model_revision)
         raise Unsupported(f"spec.model_revision: got {got_revision}, this server has {model.revision} only")
     cameras = _to_cameras(message.cameras)
+    if model.made is not None:
+        _check_made(cameras, model.made)
     fps = names.finite(message.cameras.fps, 0.1, 240.0, "spec.cameras.fps")
     steps = message.steps or (model.draft_steps if quality is Quality.DRAFT else model.full_steps)
+    control = _to_control(message, cameras, fps)
+    try:
+        check_reach(cameras, control.kind)
+    except InvalidSpec as error:
+        raise bad_field("spec.cameras", str(error)) from error
     try:
         return SegmentSpec(
             prompt=message.prompt,
@@ -164,10 +172,27 @@ def to_spec(message: content_pb2.SegmentSpec, quality: Quality, model: ModelInfo
             steps=steps,
             guidance=names.finite(message.guidance, 0.0, 20.0, "spec.guidance") or model.guidance,
             model_revision=model.revision,
-            control=_to_control(message, cameras, fps),
+            control=control,
         )
     except InvalidSpec as error:
         raise bad_field("spec", str(error)) from error
+
+
+def _check_made(cameras: Cameras, made: SupportedSize) -> None:
+    """Raises InvalidInput that names every field of a size or length that the model does not make."""
+    frames = len(cameras)
+    asked = (
+        ("viewmats", f"{frames} frames ({16 * frames} numbers)", frames in made.frame_counts),
+        ("width_px", str(cameras.width), cameras.width == made.width),
+        ("height_px", str(cameras.height), cameras.height == made.height),
+    )
+    makes = f"this server's model makes {made.lengths} frames of {made.width}x{made.height} pixels"
+    wrong = tuple(
+        FieldProblem(f"spec.cameras.{name}", f"got {got}, {makes}") for name, got, right in asked if not right
+    )
+    if wrong:
+        message = "; ".join(f"{problem.field}: {problem.message}" for problem in wrong)
+        raise InvalidInput(message, reason="SIZE_NOT_MADE", fields=wrong)
 
 
 def _to_control(message: content_pb2.SegmentSpec, cameras: Cameras, fps: float) -> Control:

@@ -3,9 +3,8 @@ import pytest
 
 from recon.errors import InvalidScene
 from recon.raster import rasterization
-from recon.raster.blend import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN, collect_weights
+from recon.raster.blend import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN, collect_weights, front_to_back
 from recon.raster.projection import project
-from recon.raster.rasterize import front_to_back
 
 WIDTH, HEIGHT = 37, 23
 
@@ -186,16 +185,15 @@ def test_collected_weights_give_the_picture() -> None:
     g = gaussians(60, seed=6)
     viewmats, Ks = two_cameras()
     rgb, _, _ = rasterization(**g, viewmats=viewmats[:1], Ks=Ks[:1], width=WIDTH, height=HEIGHT)
-    ellipses = project(g["means"], g["quats"], g["scales"], viewmats[0], Ks[0], WIDTH, HEIGHT)
-    opacities = g["opacities"].astype(np.float32)
+    ellipses = project(g["means"], g["quats"], g["scales"], viewmats[0], Ks[0], WIDTH, HEIGHT, opacities=g["opacities"])
+    seen = front_to_back(ellipses)
 
     def collect(capacity: int) -> tuple[int, np.ndarray, np.ndarray, np.ndarray]:
         pixels, splats = np.zeros(capacity, np.int32), np.zeros(capacity, np.int32)
         weights = np.zeros(capacity, np.float32)
         count = collect_weights(
-            front_to_back(ellipses), ellipses.means2d, ellipses.conics, opacities,
-            np.ones((HEIGHT, WIDTH), np.float32), pixels, splats, weights,
-        )  # fmt: skip
+            seen.geometry, seen.order, np.ones((HEIGHT, WIDTH), np.float32), pixels, splats, weights
+        )
         return count, pixels, splats, weights
 
     count, *_ = collect(5)

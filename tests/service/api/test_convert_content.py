@@ -82,6 +82,7 @@ def changed(**fields: Any) -> content_pb2.SegmentSpec:
 UNLISTED = json.dumps({"width_m": 5, "height_m": 3, "depth_m": 6, "proxies": {}})
 NO_WIDTH = json.dumps({"width_m": math.nan, "height_m": 3, "depth_m": 6, "proxies": []})
 NOT_RIGID = [2.0] * 80
+FAR_AWAY = (CAMERAS.viewmats @ [[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, -4000.0], [0, 0, 0, 1]]).reshape(-1).tolist()
 NOT_A_NUMBER = [math.nan] * 80
 
 
@@ -106,6 +107,12 @@ NOT_A_NUMBER = [math.nan] * 80
         ({"cameras__viewmats": [1.0] * 17}, "spec.cameras.viewmats", "got 17 numbers"),
         ({"cameras__viewmats": NOT_RIGID}, "spec.cameras", "rigid"),
         ({"cameras__viewmats": NOT_A_NUMBER}, "spec.cameras", "finite"),
+        (
+            {"cameras__viewmats": FAR_AWAY, "control_kind": "none"},
+            "spec.cameras",
+            "the first is at [0.0, -1.5, 4000.3]",
+        ),
+        ({"cameras__viewmats": FAR_AWAY, "control_kind": ""}, "spec.cameras", "must stand within 20 m of the gate"),
         ({"cameras__intrinsics_px": [1.0]}, "spec.cameras.intrinsics_px", "got 1 numbers, expected 20"),
         ({"cameras__intrinsics_px": [0.0] * 20}, "spec.cameras", "focal lengths"),
         ({"control_kind": "sketch"}, "spec.control_kind", "got 'sketch', expected none, layout, blockout or nothing"),

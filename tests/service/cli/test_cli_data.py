@@ -162,6 +162,50 @@ def test_import_brings_captures_to_the_size_of_training(tmp_path: Path) -> None:
     assert (again["written"], again["kept"], len(again["skipped"])) == (0, 2, 2)
 
 
+@pytest.mark.parametrize("more", [(), ("--json",), ("--sheet", "sheet.png")])
+def test_inspect_of_a_data_set_without_clips_says_so_and_fails(tmp_path: Path, monkeypatch, more: tuple) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path / "set")
+    result = call("inspect", "set", *more)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        "narthex data inspect: set: has no clips; each is a folder of its own in it, as docs/clip-folders.md shows\n"
+    )
+    assert not (tmp_path / "sheet.png").exists()
+    if more == ("--json",):
+        assert json.loads(result.stdout)["clips"] == []
+
+
+@pytest.mark.parametrize(
+    ("clips", "message"),
+    [
+        ((), "set: has no clips; each is a folder of its own in it"),
+        (("empty", "bare"), "set: none of its clips can be used (2 there); `narthex data inspect set` says why"),
+    ],
+)
+def test_a_data_set_without_clips_has_no_card_and_is_no_import(tmp_path: Path, monkeypatch, clips, message) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_dataset(tmp_path / "set")
+    for name in clips:
+        (tmp_path / "set" / name).mkdir()
+    card = call("card", "set", "--out", "card.md", "--picture", "card.png")
+    assert (card.exit_code, card.stdout) == (2, "")
+    assert f"narthex data card: {message}" in card.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"], "nothing is written"
+    for more in ((), ("--json",)):
+        brought = call("import", "set", "out", *more)
+        assert brought.exit_code == 1
+        assert f"narthex data import: {message}" in brought.stderr
+
+
+def test_a_sheet_of_clips_that_cannot_be_used_is_none_and_their_problems_are_told(tmp_path: Path) -> None:
+    (write_dataset(tmp_path / "set") / "empty").mkdir()
+    result = call("inspect", tmp_path / "set", "--sheet", tmp_path / "sheet.png")
+    assert result.exit_code == 1
+    assert "clip empty: no frames/ folder and no rgb.mp4" in result.stderr
+    assert "0 clips can be used, 1 cannot" in result.stdout and "sheet.png" not in result.stdout
+
+
 def test_an_import_of_nothing_usable_fails(tmp_path: Path) -> None:
     source = write_dataset(tmp_path / "raw")
     (source / "empty").mkdir()

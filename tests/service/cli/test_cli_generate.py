@@ -3,6 +3,8 @@ import os
 import re
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -184,7 +186,7 @@ def test_what_does_not_fit_the_cameras_is_made_without_and_said(
     code, _, stderr = _run("--prompt", "orb", "--weights", str(weights), "--steps", "1", "--out", str(tmp_path))
     assert code == 0
     assert "steered by the prompt alone" in stderr
-    assert "made without a layout: no room of the layout prior holds these cameras" in stderr
+    assert "no layout fits these cameras, so none is used: no room of the layout prior" in stderr
 
 
 BAD = {
@@ -200,7 +202,7 @@ BAD = {
     "depth NaN": (["--control-depth", "nan.npy"], "frames [1] are not"),
     "frames": (["--frames", "16"], "9 or 17 frames of 48x32, got a spec of 16 frames"),
     "no clip": (["--first-frame", "room.yaml"], "not a readable clip"),
-    "no adapter": (["--lora", "room.yaml:2"], "room.yaml: missing, cut short or no safetensors"),
+    "no adapter": (["--lora", "room.yaml:2"], "room.yaml: cut short or no safetensors"),
     "seed 2**63": (["--first-seed", str(2**63)], "seed must be within [0, 2**63)"),
     "seed 2**70": (["--first-seed", str(2**70)], "seed must be within [0, 2**63)"),
     "last seed": (["--first-seed", str(2**63 - 1), "--seeds", "2"], "seed must be within [0, 2**63)"),
@@ -296,3 +298,34 @@ def test_a_clip_that_may_not_be_written_is_one_line_and_leaves_nothing(weights: 
     assert code == 1
     assert "File too large" in stderr and "seed-0.clip.npz" in stderr and "Traceback" not in stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("cores", "options", "threads"),
+    [(1, [], 1), (2, [], 2), (64, [], 2), (1, ["--threads", "3"], 3), (64, ["--threads", "8"], 8)],
+)
+def test_threads_are_the_cores_at_hand_at_most_two_unless_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, options: list[str], threads: int
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "get_num_threads", lambda: cores)
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    none = ["--prompt", "orb", "--out", str(tmp_path / "out"), "--weights", str(tmp_path / "none")]
+    assert CliRunner().invoke(APP, [*none, *options]).exit_code == 2
+    assert asked == [threads]
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no say in which cores are used")
+def test_on_one_core_one_thread_generates(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})\n"
+        "import torch, typer; from service.cli.generate import generate\n"
+        "torch.set_num_threads = lambda threads: print('threads', threads)\n"
+        "app = typer.Typer(); app.command()(generate); app()"
+    )
+    options = ["--prompt", "orb", "--out", str(tmp_path / "out"), "--weights", str(tmp_path / "none")]
+    free = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    root = Path(__file__).parents[3]
+    command = [sys.executable, "-c", code, *options]
+    done = subprocess.run(command, cwd=root, env=free, capture_output=True, text=True, check=False)
+    assert done.stdout == "threads 1\n", done.stderr

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 from typer.testing import CliRunner
 
 from clips.camera_path import CameraPath
@@ -140,3 +141,35 @@ def test_neither_torch_nor_numba_nor_the_wire_is_imported():
     )
     found = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_check_holds_sizes_against_the_weights_that_are_named(tmp_path):
+    file = tmp_path / "world.yaml"
+    file.write_text(
+        "world: w\nchains: {a: {tasks: {t: {p50_s: 1, p90_s: 2}}}}\n"
+        "gates: {g: {chain: a, content: {prompt: x, size: [48, 32], frames: 9}}}\n"
+    )
+    refused = call("check", file)
+    assert refused.exit_code == 1
+    assert "gates.g.content.size: got [48, 32], allowed [96, 64]" in refused.stderr
+    assert "gates.g.content.frames: got 9, allowed 17 or 33" in refused.stderr
+    for name, config in (
+        ("vae", {"group_frames": 4, "patch_px": 8}),
+        ("dit", {"latent_size": [3, 4, 6]}),
+    ):
+        weights = {"w": np.zeros(1, np.float32)}
+        save_file(weights, tmp_path / f"{name}.safetensors", {"narthex": json.dumps({"config": config})})
+    assert call("check", file, "--weights", tmp_path).exit_code == 0
+    none = call("check", file, "--weights", tmp_path / "none")
+    assert none.exit_code == 1
+    assert f"--weights: got {tmp_path / 'none'}, expected a folder with Narthex's vae.safetensors" in none.stderr
+
+
+def test_show_and_pack_leave_sizes_to_the_server(tmp_path):
+    file = tmp_path / "world.yaml"
+    file.write_text(
+        "world: w\nchains: {a: {tasks: {t: {p50_s: 1, p90_s: 2}}}}\n"
+        "gates: {g: {chain: a, content: {prompt: x, size: [48, 32]}}}\n"
+    )
+    assert "48x32" in call("show", file).stdout
+    assert call("pack", file, "--out", tmp_path / "packed.yaml").exit_code == 0

@@ -32,14 +32,17 @@ COARSE, FINE, STILL = asset(FOURDGS, 1, 100, 1_000), asset(FOURDGS, 0, 5_000, 50
 @pytest.mark.parametrize(
     ("profile", "expected"),
     [
-        (ClientProfile(), (COARSE, FINE, STILL)),
-        (ClientProfile(formats=(FOURDGS,)), (COARSE, FINE)),
+        (ClientProfile(), (FINE, STILL)),
+        (ClientProfile(formats=(FOURDGS,)), (FINE,)),
         (ClientProfile(formats=(PLY, MP4)), (STILL,)),
-        (ClientProfile(formats=(PLY, FOURDGS)), (STILL, COARSE, FINE)),
-        (ClientProfile(formats=(FOURDGS, PLY)), (COARSE, FINE, STILL)),
-        (ClientProfile(formats=("model/unknown",)), (COARSE, FINE, STILL)),
-        (ClientProfile(formats=(FOURDGS,), max_splats=1_000), (COARSE,)),
-        (ClientProfile(formats=(FOURDGS,), max_bytes=60_000), (COARSE, FINE)),
+        (ClientProfile(formats=(PLY, FOURDGS)), (STILL, FINE)),
+        (ClientProfile(formats=(FOURDGS, PLY)), (FINE, STILL)),
+        (ClientProfile(formats=("model/unknown",)), (FINE, STILL)),
+        (ClientProfile(formats=(FOURDGS,), max_splats=5_000), (FINE,)),
+        (ClientProfile(formats=(FOURDGS,), max_splats=4_999), (COARSE,)),
+        (ClientProfile(formats=(FOURDGS,), max_bytes=60_000), (FINE,)),
+        (ClientProfile(formats=(FOURDGS,), max_bytes=49_999), (COARSE,)),
+        (ClientProfile(formats=(FOURDGS,), max_splats=5_000, max_bytes=5_000), (COARSE,)),
         (ClientProfile(max_splats=10), (COARSE, STILL)),
     ],
 )
@@ -128,3 +131,15 @@ async def test_the_clients_own_pace_moves_the_deadline(stage):
 def test_the_coarsest_level_is_always_offered():
     tight = ClientProfile(max_splats=1, max_bytes=1)
     assert of_size((replace(COARSE, level=3), FINE), tight) == (replace(COARSE, level=3),)
+
+
+async def test_every_session_is_told_of_the_level_that_its_client_can_hold(stage):
+    strong, weak = await stage.play("strong-session"), await stage.play("weak-session", max_splats=999)
+    for play in (strong, weak):
+        await play.report(ChainAccepted(RED))
+    await stage.turn()
+    stage.work(Quality.DRAFT)
+    await stage.turn()
+    told = [(await play.told(ContentAnnounced))[-1] for play in (strong, weak)]
+    assert told[0].content == told[1].content, "it is one scene for both"
+    assert [[record.level for record in news.scene] for news in told] == [[0], [1]]

@@ -54,7 +54,7 @@ async def test_placeholder_draft_full_on_screen_with_handovers(stage):
         news = (await play.told(ContentAnnounced))[-1]
         assert (news.gate, news.content.quality, news.reused) == (RED, quality, False)
         assert news.content.scene == news.scene[-1].asset
-        assert [record.level for record in news.scene] == [1, 0]
+        assert [record.level for record in news.scene] == [0]
         before = len(await play.told(HandoverStarted))
         await play.report(ContentReady(RED, news.content.segment, quality))
         handovers = await play.told(HandoverStarted)

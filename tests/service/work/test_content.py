@@ -12,12 +12,15 @@ from clips.clip import Clip, load_clip
 from clips.dungeon.blockout import Graybox
 from clips.video import read_mp4
 from model.errors import InvalidSpec, ModelError
-from model.generate import Generator, SupportedSize
+from model.generate import Generator
 from model.prompt import parse_prompt
 from model.spec import SegmentSpec
 from model.spec_control import Control, ControlKind
 from model.steering import Steering, steering_of
-from recon.export.fourdgs_file import read_4dgs
+from model.supported import SupportedSize
+from recon.envelope import ENVELOPE_KEY, Envelope
+from recon.export.fourdgs_file import decode_4dgs, metadata_4dgs, read_4dgs
+from recon.export.glb import decode_glb
 from recon.export.ply import read_ply
 from service.clock import system_clock
 from service.errors import InvalidInput, NotFound
@@ -26,7 +29,7 @@ from service.quality import Quality
 from service.store.blobs import BlobStore
 from service.store.catalogue import Catalogue
 from service.store.database import create_tables, open_database
-from service.store.records import CLIP, FOURDGS, GRAYBOX, MP4, PLY
+from service.store.records import CLIP, COLLIDER, ENVELOPE, FOURDGS, GRAYBOX, MP4, PLY
 from service.work.claim import ClaimedJob, JobResult
 from service.work.content import ContentHandlers
 from service.work.handlers import HandlerContext, JobRun, StaleCheckpoint
@@ -134,8 +137,8 @@ def finish(run: JobRun) -> tuple[JobResult, int]:
     return run.result(), chunks
 
 
-def hashes(result: JobResult) -> dict[str, str]:
-    return {asset.media_type: asset.asset for asset in result.assets}
+def hashes(result: JobResult) -> dict[tuple[str, int], str]:
+    return {(asset.media_type, asset.level): asset.asset for asset in result.assets}
 
 
 def test_content_is_generated_reconstructed_and_stored(
@@ -145,8 +148,8 @@ def test_content_is_generated_reconstructed_and_stored(
     result, stages = run_to_end(handlers.start(claimed.job, None))
     assert stages[:5] == ["denoise", "denoise", "denoise", "decode", "check"]
     assert stages[-1] == "encode"
-    assert {asset.media_type for asset in result.assets} == {MP4, CLIP, FOURDGS, PLY}
-    paths = {asset.media_type: context.blobs.path(asset.asset) for asset in result.assets}
+    assert {asset.media_type for asset in result.assets} == {MP4, CLIP, FOURDGS, PLY, ENVELOPE}
+    paths = {a.media_type: context.blobs.path(a.asset) for a in result.assets if a.level == 0}
     assert [asset.size_bytes for asset in result.assets] == [context.blobs.size(a.asset) for a in result.assets]
     video, fps = read_mp4(paths[MP4])
     assert (video.shape, fps) == ((9, 128, 192, 3), 8.0)
@@ -163,6 +166,31 @@ def test_content_is_generated_reconstructed_and_stored(
     assert scene.duration_s == segment.duration_s == pytest.approx(9 / 8)
     assert table.complete(claimed, result)
     assert list(context.catalogue.ready_segments([segment.segment_id])) == [segment.segment_id]
+
+
+@pytest.mark.parametrize("quality", [Quality.DRAFT, Quality.FULL])
+def test_a_scene_has_coarser_levels_first_an_envelope_and_when_full_a_collider(
+    handlers: ContentHandlers, table: JobTable, context: HandlerContext, quality: Quality
+) -> None:
+    result, stages = run_to_end(handlers.start(claim_spec(table, JobKind.CONTENT, quality).job, None))
+    assert stages[-3 - (quality is Quality.FULL) : -1][:2] == ["level 2", "level 1"]
+    assert result.scene is not None
+    manifest = result.scene.assets
+    ladder = [(asset.level, asset.media_type) for asset in manifest if asset.splats]
+    assert ladder == [(level, kind) for level in (2, 1, 0) for kind in (FOURDGS, PLY)]
+    splats = {asset.level: asset.splats for asset in manifest if asset.media_type == FOURDGS}
+    assert splats[2] < splats[1] < splats[0] == result.scene.splats
+    envelope = {context.blobs.path(a.asset).read_text() for a in manifest if a.media_type == ENVELOPE}
+    for asset in manifest:
+        data = context.blobs.path(asset.asset).read_bytes()
+        if asset.media_type == FOURDGS:
+            assert len(decode_4dgs(data)) == asset.splats
+            assert {metadata_4dgs(data)[ENVELOPE_KEY]} == envelope
+            assert metadata_4dgs(data)["level"] == str(asset.level)
+    assert Envelope.from_json(envelope.pop()).hole_share == 0.01
+    colliders = [context.blobs.path(a.asset).read_bytes() for a in manifest if a.media_type == COLLIDER]
+    assert len(colliders) == (1 if quality is Quality.FULL else 0)
+    assert all(decode_glb(data).mesh.is_watertight for data in colliders)
 
 
 def test_the_blockout_is_kept_with_the_segment_that_was_made_with_it(
@@ -215,7 +243,7 @@ def test_damaged_checkpoints_are_called_stale(
     damaged = {
         "garbage": b"\x00\x01\x02",
         "cut": state[:-5],
-        "version": state.replace(b'"version": 1', b'"version": 9', 1),
+        "version": state.replace(b'"version": 2', b'"version": 9', 1),
         "part": state.partition(b"\n")[0] + b"\n" + bytes(len(state.partition(b"\n")[2])),
     }
     with pytest.raises(StaleCheckpoint):
@@ -228,7 +256,7 @@ def test_generate_reconstruct_and_export_do_one_step_each(
     claimed = claim_spec(table, JobKind.GENERATE)
     generated, stages = run_to_end(handlers.start(claimed.job, None))
     assert stages == ["denoise", "denoise", "denoise", "decode", "encode"]
-    assert (set(hashes(generated)), generated.scene) == ({MP4, CLIP}, None)
+    assert (set(hashes(generated)), generated.scene) == ({(MP4, 0), (CLIP, 0)}, None)
     table.complete(claimed, generated)
     key = spec().key()
 

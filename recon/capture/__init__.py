@@ -1,0 +1,1 @@
+"""Captures: footage of real places as posed pictures with sparse points, and their first, still reconstruction."""
