@@ -10,9 +10,11 @@ default (`model.revision.DEFAULT_CONTROL`); the table has them all. Full segment
 What a clip shows is said by a judge (`model/measure/judge.py`, trained by `narthex train judge` on renders of every
 pair of words), whose own figures on the real clips are in the column `real`, and on the same clips through the
 autoencoder in `decoded`. Props count where the real clip shows them. The object's region is the judge's too; IoU and
-single blobs are of objects that move. Ceiling and size have no aim: the judge itself is unsure of them. Accuracies have
-Wilson's 95 % interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed
-random network, at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
+single blobs are of objects that move. Ceiling and size have no aim: the judge itself is unsure of them. Without an aim
+too: `far_depth`, the share of pixels whose depth lies beyond 12 m, which no room has, and `prop_last`, whether the
+judge finds the prop in the last five frames alone, where the real clip shows it in them. Accuracies have Wilson's 95 %
+interval. FLIP is flip-evaluator's (LDR, lower is better) on seven frames; MMD is of features of a fixed random network,
+at least what sampling noise makes of real clips. Latency is of one thread. Contact sheets lie in
 out/benchmarks/model.
 """
 
@@ -74,7 +76,16 @@ TABLE_WIDTH = 140
 WAY_COLUMNS = ("", "_objects", "_layout", "_none", "_real", "_decoded", "pairs_", "paths_")
 WAY_ROWS = (
     *(f"{slot}_right" for slot in ("light", "wall", "floor", "color", "prop", "shape", "ceiling", "size")),
-    *("single_blob", "object_iou", "warp_error", "warp_over_frozen", "room_depth_error", "flip"),
+    *(
+        "prop_last",
+        "single_blob",
+        "object_iou",
+        "warp_error",
+        "warp_over_frozen",
+        "room_depth_error",
+        "far_depth",
+        "flip",
+    ),
 )
 
 
@@ -208,7 +219,9 @@ def _cell(results: Results, row: str, column: str) -> str:
     name = f"{column}{row}" if column.endswith("_") else f"{row}{column}"
     value = results.figures.get(name)
     interval = _interval(results.accuracies.get(name))
-    return "-" if value is None else f"{value:.3f} {interval}".rstrip()
+    # A share of a few pixels in a hundred thousand is not nothing.
+    digits = ".1e" if row == "far_depth" and value else ".3f"
+    return "-" if value is None else f"{value:{digits}} {interval}".rstrip()
 
 
 def _interval(accuracy: Accuracy | None) -> str:

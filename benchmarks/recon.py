@@ -10,13 +10,13 @@ room and another noise. They are judged on the clip and along a moving camera pa
 and halfway between frames there; over the whole picture and inside the mask of what truly moves. The figures:
 
 `held_seen_db` leaves out surfaces that no frame of the clip shows (`unseen_percent` of pixels), `held_rest_db` what
-moves as well; `held_error_` says where how much of the held-out squared error is. `_ssim` is that of Wang et al. 2004,
-`_flip` flip-evaluator's on every fourth frame. `_temporal` is |dR - dG|, how far the change from one frame to the next
-is off, in levels of 255. `holes_percent` are held-out pixels that splats cover by less than 0.9. Depth errors are
-relative, over what is no hole. `velocity_epe_m_s` is the error of the velocity that splats paint on held-out pixels of
-moving things; a still scene would have `true_speed_m_s`. `merge_factor` is still pixels of the clip for each static
-splat, `least_` in the scene where it is least. Clips that the embedded model generates are judged against themselves,
-their mask is the told object's.
+moves as well and 4 px around it; `held_error_` says where how much of the held-out squared error is. `_ssim` is that
+of Wang et al. 2004, `_flip` flip-evaluator's on every fourth frame. `_temporal` is |dR - dG|, how far the change from
+one frame to the next is off, in levels of 255. `holes_percent` are held-out pixels that splats cover by less than 0.9.
+Depth errors are relative, over what is no hole. `velocity_epe_m_s` is the error of the velocity that splats paint on
+held-out pixels of moving things; a still scene would have `true_speed_m_s`. `merge_factor` is still pixels of the clip
+for each static splat, `least_` in the scene where it is least. Clips that the embedded model generates are judged
+against themselves, their mask is the told object's.
 
 Seconds are wall clock of one process, `cpu_s` processor time of all threads: on a busy machine only the latter means
 anything. Memory is the most that the process held, `added_mb` what came on top of what it held before.

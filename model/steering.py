@@ -11,6 +11,7 @@ from jaxtyping import Float32
 
 from clips.dungeon.blockout import Graybox, check_cameras
 from clips.errors import InvalidCameras, InvalidRoom
+from model.contradiction import contradiction
 from model.control import CONTROL_NONE, CONTROL_OBJECTS, CONTROL_ROOM
 from model.errors import InvalidSpec
 from model.reach import check_reach, outside_note
@@ -70,7 +71,8 @@ def steering_of(spec: SegmentSpec, slots: Mapping[str, str | None]) -> Steering:
         check_cameras(control.graybox, spec.cameras, times)
     except InvalidCameras as error:
         raise InvalidSpec(f"control: the cameras do not fit the blockout: {error}") from error
-    return Steering(control.kind, control.graybox, _depth(control.graybox, spec, times))
+    note = contradiction(control.graybox, slots)
+    return Steering(control.kind, control.graybox, _depth(control.graybox, spec, times), note=note)
 
 
 def _layout(spec: SegmentSpec, slots: Mapping[str, str | None], times: np.ndarray) -> Steering:

@@ -14,7 +14,7 @@ from clips.cameras import Cameras
 from recon.clusters import connected, convex_pieces
 from recon.errors import InvalidScene
 from recon.mesh import Mesh, box, joined
-from recon.planes import UP, Plane, find_floor, find_planes
+from recon.planes import UP, Plane, find_floor, find_planes, fitted
 from recon.scene import Scene4D
 from recon.slabs import hull, simplified, slab
 from recon.solid import solid_mesh
@@ -24,7 +24,9 @@ MIN_TRIANGLES = 12
 _SURFEL_M = 0.06
 _GATE_HALF_WIDTH_M, _BEFORE_GATE_M, _AROUND_CAMERAS_M = 1.0, 0.5, 0.5
 _LEVEL = 0.8
+_PLANE_M = (0.06, 0.2)
 _OUTLIERS = 0.005
+_INNER = 0.4
 _CONNECTED_M = 0.15
 _LEAST_THING_M2 = 0.04
 _DENT_M = 0.08
@@ -44,7 +46,8 @@ class CollisionSettings:
     Attributes:
         max_triangles: of all parts together.
         thickness_m: of slabs, behind the surface; fast things pass through thin walls.
-        plane_m: how far from a plane its surface may be; noisy depth needs more.
+        plane_m: how far from a plane its surface may be; None: at least 0.06, more where the floor is rough, as it is
+            in generated clips.
         least_plane_m2: the smallest flat surface that becomes a slab.
         largest_convex_m: things of at most this extent become convex parts.
         cell_m: of the shell around what is neither flat nor small; it grows where the triangles do not suffice.
@@ -55,7 +58,7 @@ class CollisionSettings:
 
     max_triangles: int = 2_000
     thickness_m: float = 0.2
-    plane_m: float = 0.06
+    plane_m: float | None = None
     least_plane_m2: float = 1.5
     largest_convex_m: float = 3.5
     cell_m: float = 0.1
@@ -71,6 +74,8 @@ class CollisionSettings:
         }
         for field, (low, high) in limits.items():
             got = getattr(self, field)
+            if got is None:
+                continue
             if not low <= got <= high:
                 raise InvalidScene(f"collision settings: {field} must be within [{low}, {high}], got {got}")
 
@@ -112,17 +117,27 @@ def collision_proxy(scene: Scene4D, cameras: Cameras, settings: CollisionSetting
     surfels = surfels_of(scene, cameras, _SURFEL_M)
     floor = find_floor(surfels) if len(surfels) else None
     parts: list[CollisionPart] = []
-    rest = surfels
+    rest, plane_m = surfels, settings.plane_m or _roughness_m(surfels, floor)
     if floor is not None:
         parts.append(CollisionPart("floor", _ground(floor, surfels, cameras, settings), convex=True))
-        rest = surfels[floor.heights(surfels.positions) > settings.plane_m]
-    planes = find_planes(rest, settings.plane_m, settings.least_plane_m2)
-    parts += [part for k, mask in enumerate(planes) if (part := _flat_part(rest[mask], k, settings)) is not None]
+        rest = surfels[floor.heights(surfels.positions) > plane_m]
+    planes = find_planes(rest, plane_m, settings.least_plane_m2)
+    flat_parts = [_flat_part(rest[mask], k, plane_m, settings.thickness_m) for k, mask in enumerate(planes)]
+    parts += [part for part in flat_parts if part is not None]
     flat = np.any(planes, axis=0) if planes else np.zeros(len(rest), bool)
     things, left = _things(rest[~flat], floor, settings)
     parts = _affordable([*parts, *things], settings.max_triangles)
     shell = _shell(left, settings, settings.max_triangles - sum(len(part.mesh) for part in parts))
     return CollisionProxy((*parts, *shell), floor)
+
+
+def _roughness_m(surfels: Surfels, floor: Plane | None) -> float:
+    """Three standard deviations of the floor's surface about its plane, metres, within 0.06 and 0.2."""
+    if floor is None:
+        return _PLANE_M[0]
+    heights = np.abs(floor.heights(surfels.positions[surfels.normals @ UP > _LEVEL]))
+    near = heights[heights < 2.0 * _PLANE_M[1]]
+    return float(np.clip(3.0 * 1.4826 * np.median(near), *_PLANE_M)) if len(near) else _PLANE_M[0]
 
 
 def _ground(floor: Plane, surfels: Surfels, cameras: Cameras, settings: CollisionSettings) -> Mesh:
@@ -138,19 +153,28 @@ def _ground(floor: Plane, surfels: Surfels, cameras: Cameras, settings: Collisio
     return Mesh(np.where(ground.vertices[:, 1:2] > 0.5, top + below, top), ground.faces)
 
 
-def _flat_part(surfels: Surfels, number: int, settings: CollisionSettings) -> CollisionPart | None:
-    plane = _plane_of(surfels)
-    mesh = slab(surfels, plane, settings.thickness_m)
+def _flat_part(surfels: Surfels, number: int, plane_m: float, thickness_m: float) -> CollisionPart | None:
+    plane = _plane_of(surfels, plane_m)
+    mesh = slab(surfels, plane, thickness_m)
     upward = float(plane.normal @ UP)
     kind = "ledge" if upward > _LEVEL else "ceiling" if upward < -_LEVEL else "wall"
     return None if mesh is None else CollisionPart(f"{kind}_{number}", mesh, convex=False)
 
 
-def _plane_of(surfels: Surfels) -> Plane:
+def _plane_of(surfels: Surfels, plane_m: float) -> Plane:
+    """The plane of surfels that lie within `plane_m` of it.
+
+    Those in the corners of a room are off the wall, all to one side: the median says where it is, and those near that
+    how it is tilted.
+    """
     weights = surfels.areas / surfels.areas.sum()
     normal = weights @ surfels.normals
     normal /= np.linalg.norm(normal)
-    return Plane(normal, float(weights @ (surfels.positions @ normal)))
+    offsets = surfels.positions @ normal
+    order = np.argsort(offsets)
+    middle = float(offsets[order][np.searchsorted(np.cumsum(weights[order]), 0.5)])
+    near = np.abs(offsets - middle) < _INNER * plane_m
+    return fitted(surfels[near], Plane(normal, middle))
 
 
 def _things(surfels: Surfels, floor: Plane | None, settings: CollisionSettings) -> tuple[list[CollisionPart], Surfels]:

@@ -58,7 +58,7 @@ def find_floor(surfels: Surfels) -> Plane | None:
         near = np.abs(plane.heights(level.positions)) < 2.5 * _BIN_M
         if near.sum() < 3:
             break
-        plane = _fitted(level[near], plane)
+        plane = fitted(level[near], plane)
     return plane
 
 
@@ -99,8 +99,8 @@ def _on_plane(surfels: Surfels, rest: np.ndarray, seed: int, thickness_m: float)
     return np.asarray(rest[near & (surfels.normals[rest] @ normal > _ALIKE)])
 
 
-def _fitted(surfels: Surfels, before: Plane) -> Plane:
-    """The least-squares plane of surfels, weighted by area, facing as `before` does."""
+def fitted(surfels: Surfels, before: Plane) -> Plane:
+    """The least-squares plane of surfels, weighted by area, facing as `before` does; that one if it tilts far."""
     weights = surfels.areas / surfels.areas.sum()
     middle = weights @ surfels.positions
     apart = surfels.positions - middle

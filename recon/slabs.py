@@ -12,6 +12,7 @@ from recon.surfels import Surfels
 _CELL_M = 0.1
 _CLOSED_M = 0.15
 _SPACINGS = 1.2
+_SPIKE_M = 0.08
 _ROUGH_M = 0.08
 _LEAST_HOLE_M2 = 0.25
 _LEAST_ISLAND_M2 = 0.05
@@ -31,6 +32,7 @@ def slab(surfels: Surfels, plane: Plane, thickness_m: float) -> Mesh | None:
     outline = manifold3d.CrossSection(list(squares), manifold3d.FillRule.NonZero)
     closed_m = max(_CLOSED_M, _SPACINGS * float(np.sqrt(np.quantile(surfels.areas, 0.9))))
     outline = outline.offset(closed_m, manifold3d.JoinType.Miter).offset(-closed_m, manifold3d.JoinType.Miter)
+    outline = outline.offset(-_SPIKE_M, manifold3d.JoinType.Miter).offset(_SPIKE_M, manifold3d.JoinType.Miter)
     kept = [contour for contour in outline.simplify(_ROUGH_M).to_polygons() if _counts(contour)]
     if not kept:
         return None

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float32
+from scipy.ndimage import binary_dilation
 
 from benchmarks.reconstruction.pictures import (
     FLIP_EVERY,
@@ -30,6 +31,7 @@ HOLE_ALPHA = 0.9
 """A pixel is a hole where splats cover less than this share of it."""
 
 SPEED_EVERY = 4
+AROUND_PX = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,15 +93,20 @@ def picture_scores(name: str, drawn_by_us: Drawn, clip: Clip) -> dict[str, float
 
 
 def error_parts(frames: Video, truth: Truth) -> dict[str, float]:
-    """How much of the squared held-out error is where: surfaces that the clip never shows, what moves, the rest."""
+    """How much of the squared held-out error is where: in surfaces that the clip never shows, in what moves, in the
+    AROUND_PX pixels around that (halos and ghosts), and in the rest.
+    """
     aside, seen = truth.aside.clip, truth.seen
     moving = seen & truth.aside.moving
-    rest = seen & ~moving
+    halo = 2 * AROUND_PX + 1
+    around = seen & ~moving & binary_dilation(truth.aside.moving, np.ones((1, halo, halo), bool))
+    rest = seen & ~moving & ~around
     error = np.square(frames.astype(np.float64) - aside.frames).mean(axis=-1)
     total = max(float(error.sum()), 1e-9)
-    parts = {"unseen": ~seen, "motion": moving, "rest": rest}
+    parts = {"unseen": ~seen, "motion": moving, "around": around, "rest": rest}
     return {
         "held_seen_db": psnr_db(frames, aside.frames, seen),
+        "held_around_db": psnr_db(frames, aside.frames, around),
         "held_rest_db": psnr_db(frames, aside.frames, rest),
         "unseen_percent": 100.0 * float((~seen).mean()),
         **{f"held_error_{name}_percent": 100.0 * float(error[part].sum()) / total for name, part in parts.items()},

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import resource
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,7 +73,7 @@ def made(clip: Clip, settings: ReconSettings) -> Made:
 
 
 def _forget_peak() -> None:
-    """Let the kernel count the peak of this process anew (Linux); elsewhere it stays that of the process."""
+    """Let the kernel count the peak of this process anew; where it counts none, what is held at the end stands in."""
     with contextlib.suppress(OSError):
         _CLEAR_REFS.write_text(_FORGET_PEAK)
 
@@ -84,4 +83,4 @@ def _peak_mb() -> float:
         for line in _STATUS.read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return float(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+    return float(psutil.Process().memory_info().rss) / 1e6

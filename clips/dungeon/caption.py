@@ -70,6 +70,8 @@ class CaptionInfo:
         sentences: how many; 0 for words and phrases.
         slots: the slots that it names, in the order of `attributes.SLOTS`. A room without a prop names its prop where
             the caption says that nothing else is there.
+        order: the same slots in the order in which the caption names them.
+        synonyms: those that it names by a synonym instead of the canonical word, in the order of `attributes.SLOTS`.
     """
 
     text: str
@@ -77,6 +79,8 @@ class CaptionInfo:
     length: CaptionLength
     sentences: int
     slots: tuple[str, ...]
+    order: tuple[str, ...]
+    synonyms: tuple[str, ...]
 
 
 def caption(room: RoomSpec, wording: int | None = None) -> str:
@@ -104,20 +108,23 @@ def caption_info(
     language, length = language or drawn_language, length or drawn_length
     said = {slot for slot in SLOTS if rng.random() < SAID_SHARE}
     templates = _chosen(rng, length, has_prop=room.prop is not Prop.NONE)
-    words = _words(room, language, rng)
-    texts, named = [], set()
+    words, by_synonym = _words(room, language, rng)
+    texts: list[str] = []
+    order: dict[str, None] = {}
     for template in templates:
         text = template.english if language is Language.ENGLISH else template.chinese
         text = _OPTION.sub(lambda option: option[1] if _is_said(option[1], said, words) else "", text)
-        named |= _slots(text)
         text = _WORDING.sub(lambda options: str(rng.choice(options[1].split("|"))), text)
+        order.update(dict.fromkeys(_slots(text)))
         texts.append(_NAME.sub(lambda name: words[name[1]], text))
     return CaptionInfo(
         text=_joined(texts, language, is_sentence=length not in (CaptionLength.WORD, CaptionLength.PHRASE)),
         language=language,
         length=length,
         sentences=0 if length in (CaptionLength.WORD, CaptionLength.PHRASE) else len(texts),
-        slots=tuple(slot for slot in SLOTS if slot in named),
+        slots=tuple(slot for slot in SLOTS if slot in order),
+        order=tuple(order),
+        synonyms=tuple(slot for slot in SLOTS if slot in order and slot in by_synonym),
     )
 
 
@@ -150,27 +157,30 @@ def _chosen(rng: np.random.Generator, length: CaptionLength, *, has_prop: bool) 
     return [*parts, one(PROPS)] if rng.random() < 0.5 else parts
 
 
-def _words(room: RoomSpec, language: Language, rng: np.random.Generator) -> dict[str, str]:
-    """What stands for every name of a template: one word for each slot, and its forms."""
-    words = {}
+def _words(room: RoomSpec, language: Language, rng: np.random.Generator) -> tuple[dict[str, str], set[str]]:
+    """What stands for every name of a template, one word for each slot and its forms; and the slots with synonyms."""
+    words, by_synonym = {}, set()
     for slot, value in room.slots.items():
         canonical, *synonyms = VOCABULARIES[language][slot][value].captions
         takes_canonical, which = rng.random() < CANONICAL_SHARE, rng.random()
         words[slot] = canonical if takes_canonical or not synonyms else synonyms[int(which * len(synonyms))]
+        if words[slot] != canonical:
+            by_synonym.add(slot)
     if room.prop is Prop.NONE:
         words["nothing"] = words.pop("prop")
-    return {**words, **english_forms(words)} if language is Language.ENGLISH else words
+    return ({**words, **english_forms(words)} if language is Language.ENGLISH else words), by_synonym
 
 
-def _slots(text: str) -> set[str]:
-    return {_SLOT_OF.get(name, name) for name in _NAME.findall(text)}
+def _slots(text: str) -> list[str]:
+    """The slots that a template names, in its order."""
+    return [_SLOT_OF.get(name, name) for name in _NAME.findall(text)]
 
 
 def _is_said(option: str, said: set[str], words: dict[str, str]) -> bool:
     """Whether an optional part is kept: each of its slots is said, and has a word in this room."""
     names = set(_NAME.findall(option))
     missing = {"prop", "nothing"} & names - set(words)
-    return not missing and _slots(option) <= said
+    return not missing and said.issuperset(_slots(option))
 
 
 def _joined(texts: list[str], language: Language, *, is_sentence: bool) -> str:

@@ -13,6 +13,7 @@ from jaxtyping import Bool, Float32, Float64
 
 from clips.cameras import Cameras
 from clips.clip import Clip
+from clips.dungeon.attributes import Shape
 from clips.dungeon.bodies import radius
 from clips.dungeon.caption import caption
 from clips.dungeon.motion import ObjectPoses, object_poses
@@ -73,7 +74,8 @@ class CompanyClip:
     Attributes:
         clip: its motion mask marks every free object that moves, and cords.
         velocity: of the surface in the middle of each pixel, gate frame, (T, H, W, 3) metres per second; zero where
-            nothing moves, NaN where only the pixel's rim touches a moving thing, or a cord does.
+            nothing moves, NaN where only the pixel's rim touches a moving thing, or a cord does. An orb's spin, which
+            nobody can see, does not count.
     """
 
     clip: Clip
@@ -147,9 +149,10 @@ def _velocity(company: Company, clip: Clip, poses: list[ObjectPoses]) -> Float32
         elapsed_s = clip.times + _SPEED_STEP_S - np.maximum(clip.times - _SPEED_STEP_S, 0.0)
         offset = points - now.centers[:, None, None]
         own = np.einsum("tji,thwj->thwi", now.rotations, offset)
-        moved = (after.centers - before.centers)[:, None, None] + np.einsum(
-            "tij,thwj->thwi", after.rotations - before.rotations, own
-        )
+        turned = np.einsum("tij,thwj->thwi", after.rotations - before.rotations, own)
+        if room.shape is Shape.ORB and now.cord_from is None:
+            turned = np.zeros_like(turned)
+        moved = (after.centers - before.centers)[:, None, None] + turned
         reach_m = radius(room.shape) * room.object_size_m + _ON_SURFACE_M
         on_it = mask & (np.linalg.norm(offset, axis=-1) <= reach_m)
         velocity[on_it] = (moved / elapsed_s[:, None, None, None])[on_it]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from clips.dungeon.attributes import SLOTS
-from clips.dungeon.caption import CANONICAL_SHARE, CaptionLength, caption_info
+from clips.dungeon.caption import CaptionInfo, CaptionLength, caption_info
 from clips.dungeon.scene import HELD_OUT_PAIRS
 from clips.footage.dungeon_footage import DungeonRecipe, dungeon_captions, dungeon_room
 from clips.footage.summary import UNKNOWN, Summary
@@ -16,6 +16,9 @@ from clips.footage.summary import UNKNOWN, Summary
 LANGUAGE_NAMES = {"en": "English", "zh": "Chinese"}
 # By words; a Chinese character counts as one.
 CAPTION_LENGTHS = ((1, 3), (4, 8), (9, 16), (17, 32), (33, 64), (65, None))
+ORDERED_PAIRS = (("light", "wall"), ("wall", "floor"), ("wall", "shape"), ("light", "shape"), ("color", "shape"))
+"""Attributes of which a card says which one captions name first: the light and the room, and the object."""
+
 _WORD = re.compile(r"[一-鿿]|[^\W_]+(?:['’-][^\W_]+)*")
 _SENTENCE = re.compile(r"[.!?。！？]+(?:\s|$|(?=[一-鿿]))")
 
@@ -31,6 +34,10 @@ class CardCounts:
         languages, lengths, sentences: captions by language tag, by words in them, by sentences.
         kinds: captions by the kind that the renderer drew them as ("phrase"); empty where nobody knows.
         named: captions that name each slot; empty where nobody knows.
+        synonyms: those of `named` that say it by a synonym instead of the canonical word.
+        firsts: captions by the slot that they name first.
+        before: captions by (slot, other slot), for ORDERED_PAIRS both ways round: the first is named before the other.
+        orders: captions that name several slots, by these in their order.
         pairs: clips that have each of `scene.HELD_OUT_PAIRS`, by index.
     """
 
@@ -42,6 +49,10 @@ class CardCounts:
     sentences: Counter[int] = field(default_factory=Counter)
     kinds: Counter[str] = field(default_factory=Counter)
     named: Counter[str] = field(default_factory=Counter)
+    synonyms: Counter[str] = field(default_factory=Counter)
+    firsts: Counter[str] = field(default_factory=Counter)
+    before: Counter[tuple[str, str]] = field(default_factory=Counter)
+    orders: Counter[tuple[str, ...]] = field(default_factory=Counter)
     pairs: Counter[int] = field(default_factory=Counter)
 
     def add(self, slots: dict[str, str], camera: str, captions: dict[str, tuple[str, ...]]) -> None:
@@ -57,6 +68,19 @@ class CardCounts:
                 self.languages[language] += 1
                 self.lengths[words_in(text)] += 1
                 self.sentences[sentences_in(text)] += 1
+
+    def add_wording(self, info: CaptionInfo) -> None:
+        """Count what a caption of the renderer's names, by which words and in which order."""
+        self.kinds[str(info.length)] += 1
+        self.named.update(info.slots)
+        self.synonyms.update(info.synonyms)
+        self.firsts.update(info.order[:1])
+        if len(info.order) > 1:
+            self.orders[info.order] += 1
+        places = {slot: place for place, slot in enumerate(info.order)}
+        for one, other in ORDERED_PAIRS:
+            if one in places and other in places:
+                self.before[(one, other) if places[one] < places[other] else (other, one)] += 1
 
 
 @dataclass(frozen=True)
@@ -93,8 +117,7 @@ def counts_of_seeds(
         room, path, _ = dungeon_room(recipe, seed)
         info = caption_info(room)
         counts.add(room.slots, str(path.kind), dungeon_captions(info))
-        counts.kinds[str(info.length)] += 1
-        counts.named.update(info.slots)
+        counts.add_wording(info)
         if on_progress is not None:
             on_progress(counts.clips)
     return counts
@@ -177,13 +200,38 @@ def _captions(counts: CardCounts) -> str:
         parts.append(_table(["sentences", "share of captions"], sentences))
     parts.append(_table(["words (a Chinese character is one)", "share of captions"], lengths))
     if counts.named:
-        named = [[name, share(counts.named[name], total)] for name in SLOTS]
-        parts.append(
-            "A caption names some of the attributes, each by its canonical word or by a synonym "
-            f"(canonical with a chance of {CANONICAL_SHARE:g})."
-        )
-        parts.append(_table(["attribute", "named in"], named))
+        parts += [*_wording(counts, total), *_order(counts, total)]
     return "\n\n".join(parts)
+
+
+def _wording(counts: CardCounts, total: int) -> list[str]:
+    """Which attributes captions name, and how often by a synonym."""
+    rows = [
+        [name, share(counts.named[name], total), share(counts.synonyms[name], counts.named[name])] for name in SLOTS
+    ]
+    said, by_synonym = counts.named.total(), counts.synonyms.total()
+    return [
+        "A caption names some of the attributes, each by its canonical word or by a synonym: of all that is named "
+        f"{share(by_synonym, said)} by a synonym.",
+        _table(["attribute", "named in", "of these by a synonym"], rows),
+    ]
+
+
+def _order(counts: CardCounts, total: int) -> list[str]:
+    """In which order captions name the attributes."""
+    several = counts.orders.total()
+    rows = []
+    for one, other in ORDERED_PAIRS:
+        ahead, behind = counts.before[one, other], counts.before[other, one]
+        both = ahead + behind
+        rows.append([f"{one}, {other}", share(both, total), share(ahead, both), share(behind, both)])
+    firsts = [[name, share(counts.firsts[name], total)] for name in SLOTS]
+    return [
+        f"Word order: {share(several, total)} of the captions name several attributes, in {len(counts.orders):,} "
+        "different orders.",
+        _table(["named first of all", "share of captions"], firsts),
+        _table(["of two attributes", "both named in", "first one first", "second one first"], rows),
+    ]
 
 
 def _pairs(counts: CardCounts) -> str:

@@ -12,6 +12,8 @@ from model.measure.distribution import median_distance, mmd_over, mmd_squared, s
 from model.measure.verdicts import (
     attribute_accuracy,
     blob_accuracy,
+    last_prop_accuracy,
+    mean_far_share,
     mean_overlap,
     mean_room_error,
     mean_warp,
@@ -28,6 +30,7 @@ def way_figures(gathered: Gathered) -> tuple[Figures, dict[str, Accuracy]]:
     """Figures of one way, and the accuracies among them with what their intervals are made of."""
     verdicts = gathered.verdicts
     accuracies = {f"{slot}_right": found for slot, found in attribute_accuracy(verdicts).items()}
+    accuracies["prop_last"] = last_prop_accuracy(verdicts)
     accuracies["single_blob"] = blob_accuracy(verdicts)
     warp = mean_warp(verdicts)
     figures = {name: found.share for name, found in accuracies.items()}
@@ -37,6 +40,7 @@ def way_figures(gathered: Gathered) -> tuple[Figures, dict[str, Accuracy]]:
         "warp_frozen": warp.frozen,
         "warp_over_frozen": warp.error / warp.frozen,
         "room_depth_error": mean_room_error(verdicts),
+        "far_depth": mean_far_share(verdicts),
         "flip": float(np.mean(gathered.errors)),
     }
     return figures, accuracies

@@ -20,6 +20,9 @@ from model.measure.judge import judged_frames
 
 PAIR_SEED = 1_000_000
 PATH_SEED = 2_000_000
+LAST_FRAMES = 5
+"""So many frames at the end are judged by themselves: what a clip has by then lost is not seen in its first ones."""
+
 SEEN_SHARE = 0.015
 """A prop is seen where it covers this share of one judged frame; unseen props are nobody's fault, and are counted."""
 
@@ -53,12 +56,14 @@ class Scene:
         box_depth: depth of the bare room's box, (T, H, W) metres.
         object_depth: depth of the blockout with all proxies, (T, H, W) metres.
         prop_seen: the prop covers SEEN_SHARE of a judged frame, or there is none.
+        prop_seen_last: the same of the last LAST_FRAMES frames.
     """
 
     sample: DungeonSample
     box_depth: Float32[np.ndarray, "T H W"]
     object_depth: Float32[np.ndarray, "T H W"]
     prop_seen: bool
+    prop_seen_last: bool
 
     @property
     def words(self) -> dict[str, str]:
@@ -110,8 +115,9 @@ def scene_of(sample: DungeonSample) -> Scene:
     full, box = graybox_of(room, True), graybox_of(room, False)
     box_depth = graybox_depth(box, clip.cameras, clip.times)
     object_depth = graybox_depth(full, clip.cameras, clip.times)
-    masks = prop_masks(room, full, clip.cameras, clip.times)[judged_frames(len(clip))]
-    return Scene(sample, box_depth, object_depth, prop_is_seen(room, masks))
+    masks = prop_masks(room, full, clip.cameras, clip.times)
+    seen, seen_last = (prop_is_seen(room, part) for part in (masks[judged_frames(len(clip))], masks[-LAST_FRAMES:]))
+    return Scene(sample, box_depth, object_depth, seen, seen_last)
 
 
 def make_scenes(kind: SceneKind, first: int, count: int, size: ClipSize) -> Iterator[Scene]:

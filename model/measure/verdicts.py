@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float32
 from scipy import ndimage
 
 from model.measure.accuracy import Accuracy
@@ -16,7 +16,10 @@ from model.measure.generation import MadeClip
 from model.measure.judge import Judge
 from model.measure.object_region import intersection_over_union, is_single_blob
 from model.measure.room_depth import abs_rel, room_pixels
-from model.measure.scenes import Scene
+from model.measure.scenes import LAST_FRAMES, Scene
+
+FAR_M = 12.0
+"""No camera of a scene sees farther: the largest room that is drawn has a diagonal of 10.5 m."""
 
 EDGE_PX = 2
 """The object's region is widened by so many pixels before what is left counts as static."""
@@ -34,6 +37,9 @@ class Verdict:
         object_moves: whether it was told to move.
         warp: errors of depth carried from frame 0 to the last; None for a camera that stands still.
         room_error: mean relative depth error against the true room's box on the pixels that show it.
+        far_share: share of all pixels whose depth lies beyond FAR_M; NaN where nobody looked.
+        prop_last: whether the judge finds the told prop in the last LAST_FRAMES frames alone; None where the real clip
+            does not show it there.
     """
 
     right: Mapping[str, bool]
@@ -42,6 +48,8 @@ class Verdict:
     object_moves: bool
     warp: WarpError | None
     room_error: float
+    far_share: float = math.nan
+    prop_last: bool | None = None
 
 
 def judge_clips(
@@ -49,9 +57,12 @@ def judge_clips(
 ) -> list[Verdict]:
     """The verdict on every clip; `clips[k]` was generated for `scenes[k]`."""
     words = judge.words([clip.frames for clip in clips])
+    last = judge.words([clip.frames[-LAST_FRAMES:] for clip in clips])
     verdicts = []
-    for scene, clip, shown in zip(scenes, clips, words, strict=True):
-        verdicts.append(_verdict(scene, clip, shown, judge.object_masks(clip.frames)))
+    for scene, clip, shown, shown_last in zip(scenes, clips, words, last, strict=True):
+        verdict = _verdict(scene, clip, shown, judge.object_masks(clip.frames))
+        prop_last = shown_last["prop"] == scene.words["prop"] if scene.prop_seen_last else None
+        verdicts.append(replace(verdict, prop_last=prop_last))
         if on_clips is not None:
             on_clips(1)
     return verdicts
@@ -87,6 +98,21 @@ def mean_room_error(verdicts: Iterable[Verdict]) -> float:
     return _mean(verdict.room_error for verdict in verdicts if not math.isnan(verdict.room_error))
 
 
+def last_prop_accuracy(verdicts: Iterable[Verdict]) -> Accuracy:
+    """How often the told prop is in the last frames, of the clips whose real one shows it there."""
+    return Accuracy.of(verdict.prop_last for verdict in verdicts if verdict.prop_last is not None)
+
+
+def mean_far_share(verdicts: Iterable[Verdict]) -> float:
+    """Mean share of pixels that lie beyond every room; NaN where there are none."""
+    return _mean(verdict.far_share for verdict in verdicts if not math.isnan(verdict.far_share))
+
+
+def far_share(depth: Float32[np.ndarray, "T H W"]) -> float:
+    """Share of all pixels whose depth lies beyond FAR_M."""
+    return float((depth > FAR_M).mean())
+
+
 def _verdict(scene: Scene, clip: MadeClip, shown: Mapping[str, str], region: Bool[np.ndarray, "T H W"]) -> Verdict:
     told = scene.words
     right = {slot: shown[slot] == told[slot] for slot in shown if slot != "prop" or scene.prop_seen}
@@ -100,6 +126,7 @@ def _verdict(scene: Scene, clip: MadeClip, shown: Mapping[str, str], region: Boo
         object_moves=scene.object_moves,
         warp=warp,
         room_error=abs_rel(clip.depth, scene.box_depth, room),
+        far_share=far_share(clip.depth),
     )
 
 

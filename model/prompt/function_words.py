@@ -142,6 +142,9 @@ SILENTS = (
 )
 """Words that say nothing of what a room looks like; every other unknown word is told to the caller."""
 
+GLOWS = frozenset({"glow", "shine", "gleam", "发光", "闪光", "闪烁", "亮", "照射", "通明"})
+"""The silent words of light: the free object glows as it is, but that something shall not glow is told."""
+
 OTHERS = (
     "大象, 沙发, 沙漏, 木乃伊, 木偶, 木马, 草莓, 草药, 石像鬼, 石油, 浮雕, 倒影, 青铜, 黄铜, 金属, 金币, 银币, 地毯, "
     "地图, 火山, 转角, 弹弓"

@@ -14,7 +14,14 @@ from model.prompt.terms import Term
 _BESIDE = frozenset({"with", "in", "has", "have", "上", "里", "有", "带"})
 """Links after which a material need not be what an unknown noun is made of: "a garden with grass"."""
 
+_MADE_OF = frozenset({"", "of", "from", "is", "are", "was", "were", "be", "是", "用", "由", "为", "都是", "全是"})
+"""Links that say what a surface is made of; "" where nothing stands between."""
+
 _ONE = frozenset({"a", "an", "the", "one", "it", "this"})
+_COMMAS = frozenset({",", "，", "、"})
+_BEFORE_SURFACE = 3
+"""How many terms from a comma or an "and" on are searched for the surface that it joins."""
+
 _DEFINITE = frozenset({"the", "its"})
 _GENERIC = frozenset({"stone", "wood"})
 
@@ -49,7 +56,9 @@ class Materials(Sentence):
             return self._by_default(index)
         reading = self._of_noun(index, noun)
         is_other = reading is not None and reading.value is None and noun.role is Role.HEAD
-        return self._by_default(index) if is_other else reading
+        # "Floor of brick" is told: there is none, and the walls were not meant.
+        is_made_of = noun.head in SURFACES and self.around.link[index] in _MADE_OF
+        return self._by_default(index) if is_other and not is_made_of else reading
 
     def _is_listed(self, index: int, noun: Term) -> bool:
         """Whether words stand in a row without grammar: "torch brick sand cube" has no cube of brick."""
@@ -124,10 +133,10 @@ class Materials(Sentence):
         for index, reading in by_noun.items():
             if index is None or reading.value is None or self.terms[index].head not in SURFACES:
                 continue
-            other = self._next_surface(index)
-            sense = None if other is None else self.terms[reading.term].sense(other)
-            if sense is not None and sense.slot not in said:
-                yield Reading(sense.slot, sense.value, sense.confidence * SHARED, reading.term)
+            for other in self._surfaces_after(index, said):
+                sense = self.terms[reading.term].sense(other)
+                if sense is not None and sense.slot not in said:
+                    yield Reading(sense.slot, sense.value, sense.confidence * SHARED, reading.term)
         yield from self._shared_back(readings, said)
 
     def _shared_back(self, readings: list[Reading], said: set[str]) -> Iterator[Reading]:
@@ -151,7 +160,7 @@ class Materials(Sentence):
             term = self.terms[index]
             if term.role is Role.SILENT or term.word in _DEFINITE:
                 continue
-            is_comma = term.word in {",", "，"}
+            is_comma = term.word in _COMMAS
             if term.role is not Role.AND and not (is_comma and Role.HEAD in joints):
                 return
             while index > 0 and (self.terms[index - 1].role is Role.SILENT or self.terms[index - 1].role is Role.AND):
@@ -169,13 +178,32 @@ class Materials(Sentence):
         is_said_of = near is not None and (near == OTHER or self.terms[near].head != "room")
         return around.said_before[index] is None and not around.lies_on[index] and not is_said_of
 
-    def _next_surface(self, index: int) -> str | None:
-        """The surface that directly follows "and" after the head at `index`, said of nothing else."""
-        following = self.terms[index + 1 : index + 4]
-        if not following or following[0].role is not Role.AND:
-            return None
-        nouns = [term for term in following[1:] if term.role not in (Role.BREAK, Role.SILENT)]
-        return nouns[0].head if nouns and nouns[0].head in SURFACES else None
+    def _surfaces_after(self, index: int, said: set[str]) -> list[str]:
+        """The bare surfaces that follow the head at `index` in a row that "and" ends: "floor, walls and ceiling".
+
+        None where something else is said of the last one: "stone walls, floor and ceiling of wood".
+        """
+        found: list[str] = []
+        closed = False
+        while index + 1 < len(self.terms):
+            joint = self.terms[index + 1]
+            if joint.role is not Role.AND and (closed or joint.word not in _COMMAS):
+                break
+            head, closed = self._bare_surface(index + 2, joint.role is Role.AND)
+            if head is None:
+                break
+            index = head
+            found.append(self.terms[head].head)
+        return found if closed and found and found[-1] not in said else []
+
+    def _bare_surface(self, index: int, closed: bool) -> tuple[int | None, bool]:
+        """Index of the surface from `index` on, with only determiners before it, and whether "and" stands there."""
+        for at in range(index, min(index + _BEFORE_SURFACE, len(self.terms))):
+            term = self.terms[at]
+            if term.role not in (Role.BREAK, Role.SILENT, Role.AND):
+                return (at if term.head in SURFACES else None), closed
+            closed = closed or term.role is Role.AND
+        return None, closed
 
 
 def _default(term: Term) -> Sense:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from clips.dungeon.attributes import SLOTS
 from model.prompt.function_words import Role
-from model.prompt.negation import negated_by
+from model.prompt.negation import dimmed, negated_by
 from model.prompt.readings import Reader
 from model.prompt.sentence import Reading
 from model.prompt.slots import MOST_UNKNOWN_TERMS, PromptSlots, Span
@@ -92,6 +92,7 @@ def _gathered(found: list[Term]) -> tuple[dict[str, _Said], list[Span]]:
             left.append((found[negation].start, term.stop))
         elif term.role is Role.MOVES:
             said["motion"].readings.append(Reading("motion", "still", _NOT_MOVING, index))
+    left += [(found[negation].start, found[glow].stop) for negation, glow in dimmed(found, negations)]
     return said, left
 
 

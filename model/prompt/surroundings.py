@@ -14,6 +14,37 @@ OTHER = -1
 SURFACES = ("wall", "floor", "ceiling")
 _IN_PHRASE = frozenset({Role.MENTION, Role.HEAD, Role.SILENT, Role.UNKNOWN, Role.MOVES})
 _LEADS_BACK = frozenset({Role.LINK, Role.NEGATION, Role.CONTRAST, Role.OR})
+_DETERMINERS = frozenset(["a", "an", "the", "this", "these", "that", "his", "her", "its", "their", "some"])
+_COPULAS = frozenset({"is", "are", "was", "were", "look", "seem", "become"})
+_PLACES = frozenset(
+    [
+        "in",
+        "at",
+        "over",
+        "under",
+        "underneath",
+        "beneath",
+        "between",
+        "behind",
+        "beside",
+        "near",
+        "against",
+        "inside",
+        "within",
+        "past",
+        "around",
+        "among",
+        "off",
+        "by",
+        "opposite",
+        "beyond",
+        "alongside",
+        "above",
+        "below",
+    ]
+) | {"next to", "in front of", "across from"}
+"""Words that lead from a thing to where it is: what follows them is not the subject of the clause."""
+
 _NO_NOUN = ("ing", "ed", "ly", "est", "ish", "ful")
 
 
@@ -28,7 +59,8 @@ class Surroundings:
         material_after: last material later in its phrase.
         other_after: whether an unknown noun comes later in its phrase.
         solid_on: first solid noun of the phrase that "on" leads to from here.
-        noun_before: noun that links lead back to ("walls of", "the floor is"), lights too; OTHER for an unknown one.
+        noun_before: noun that links lead back to ("walls of", "the floor is", "the cube beside a crate is"), lights
+            too; OTHER for an unknown one.
         lies_on: whether "on" leads to its phrase.
         link: the word that leads back to `noun_before`; empty in the noun's own phrase.
         shape_before: whether the free object was named before it in its clause.
@@ -136,6 +168,8 @@ class _Back:
     said: int | None = None
     on: bool = False
     named: bool = False
+    subject: int | None = None
+    placed: bool = False
 
     def after(self, terms: list[Term], index: int) -> _Back:
         """The same for the place after the term at `index`."""
@@ -143,11 +177,15 @@ class _Back:
         if term.role is Role.END:
             return _Back(phrase=self.phrase + 1)
         if term.role not in _IN_PHRASE:
+            subject = self._subject(term)
             noun = self.noun if term.role in _LEADS_BACK else None
+            if subject is not None and term.word in _COPULAS:
+                noun, subject = subject, None
             # "on the boards": determiners stand between.
             on = term.role is Role.ON or (self.on and self.said is None and term.role is Role.BREAK)
             link = term.word if term.role is Role.LINK else ""
-            return _Back(self.phrase + 1, noun, link, self.shape, on=on, named=self.named)
+            placed = self.placed and term.word not in _PLACES and term.role is not Role.ON
+            return _Back(self.phrase + 1, noun, link, self.shape, None, on, self.named, subject, placed)
         if term.role is Role.SILENT:
             return self
         noun = self.noun
@@ -166,7 +204,21 @@ class _Back:
             said=index,
             on=self.on,
             named=self.named or _is_solid(term),
+            subject=self.subject,
+            placed=self.placed or noun == index,
         )
+
+    def _subject(self, term: Term) -> int | None:
+        """The noun whose place is told after the link or preposition `term`, while that goes on: "cube beside the ..."
+
+        A second noun after the preposition begins a clause of its own: "beside the crate the floor is".
+        """
+        if term.role is Role.ON or term.word in _PLACES:
+            return self.subject if self.subject is not None else self.noun
+        if term.word in _COPULAS:
+            return self.subject
+        goes_on = term.word == "of" or (term.word in _DETERMINERS and not self.placed)
+        return self.subject if goes_on else None
 
 
 def is_other_noun(term: Term) -> bool:

@@ -36,7 +36,8 @@ class TrainingPlan:
         decay_share: last share of the training over which it falls to 2 % by a cosine.
         average_decay: of the exponential moving average of the weights.
         weight_decay: of AdamW.
-        log_every, save_every, look_every: steps between log lines, saved states, and sample pictures.
+        log_every, save_every, look_every: steps between log lines, saved states, and sample pictures; the last step
+            has a log line and a saved state anyway.
         seed: of everything random; step k draws from a source made of (seed, k), so a resumed run repeats nothing.
 
     Raises:
@@ -182,7 +183,9 @@ class Training:
         if self.step % plan.look_every == 0:
             figures = {**figures, **self.task.validate(self.average)}
             self.task.look(self.average, plan.out, self.step)
-        if self.step % plan.log_every == 0 or self.step % plan.look_every == 0:
+        # The last one too, so that a short run has a log and a curve.
+        is_last = plan.progress(self.step, self.trained_s) >= 1.0
+        if is_last or self.step % plan.log_every == 0 or self.step % plan.look_every == 0:
             line = {"step": self.step, "trained_s": round(self.trained_s, 2), "rate": rate, **figures}
             with (plan.out / LOG_FILE).open("a") as log:
                 log.write(json.dumps(line) + "\n")

@@ -16,6 +16,7 @@ MIN_FEATURES = 50
 MIN_MATCHES = 15
 _BLURRED = 0.5
 _FLAT = 0.35
+_FLAT_LEVELS = 6.0
 _CONTRAST_PX = 32
 _FOCAL_FACTORS = (0.35, 3.0, 40)
 _MOST = 0.9
@@ -92,7 +93,7 @@ def left_out(pictures: Pictures, shared: Shared, missing: Sequence[int]) -> list
     for frame in missing:
         reason, detail = Reason.APART, f"{matched[frame]} matches to its best neighbour"
         if counts[frame] < MIN_FEATURES:
-            reason = Reason.TEXTURELESS if contrasts[frame] < _FLAT * usual else Reason.BLURRED
+            reason = Reason.TEXTURELESS if contrasts[frame] < max(_FLAT * usual, _FLAT_LEVELS) else Reason.BLURRED
             detail = f"{counts[frame]} features, {MIN_FEATURES} are needed"
         elif matched[frame] < MIN_MATCHES:
             reason, detail = Reason.UNMATCHED, f"{matched[frame]} matches, {MIN_MATCHES} are needed"

@@ -25,6 +25,8 @@ MIN_SHARE = 0.3
 MAX_ERROR_PX = 2.0
 _MIN_TRACK = 3
 _FOCAL_FACTOR = 1.2
+_FOCAL_SHARES = 0.35, 3.5
+_MAX_K1 = 0.5
 _UNBENDING_STEPS = 30
 
 
@@ -94,15 +96,40 @@ def _refuse_without_parallax(pictures: Pictures, shared: Shared, focal_px: float
 
 
 def _mapped(shared: Shared, settings: CaptureSettings) -> pycolmap.Reconstruction | None:
-    """The largest model; None where no pair of frames starts one."""
+    """The largest model with a lens that can be; None where no pair of frames starts one.
+
+    The lens is found with the cameras, which a flat scene or few frames do not allow: then focal length and
+    distortion run away together. Such a model is given up for one without distortion.
+    """
+    found = []
+    for refines_distortion in (True, False):
+        model = _largest(shared, settings, refines_distortion)
+        if model is not None:
+            found.append(model)
+            if _is_plausible(model) and model.num_reg_images() == len(shared.image_ids):
+                break
+    return max(
+        found, key=lambda model: (_is_plausible(model), model.num_reg_images(), model.num_points3D()), default=None
+    )
+
+
+def _largest(shared: Shared, settings: CaptureSettings, refines_distortion: bool) -> pycolmap.Reconstruction | None:
     options = pycolmap.IncrementalPipelineOptions()
     options.num_threads, options.random_seed = 1, settings.seed
     options.mapper.random_seed = options.triangulation.random_seed = settings.seed
     options.min_model_size, options.max_num_models = MIN_FRAMES, 3
-    out = shared.database.parent / "models"
+    options.ba_refine_extra_params = options.mapper.abs_pose_refine_extra_params = refines_distortion
+    out = shared.database.parent / f"models-{refines_distortion}"
     out.mkdir()
     models = pycolmap.incremental_mapping(shared.database, shared.pictures, out, options=options)
     return max(models.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()), default=None)
+
+
+def _is_plausible(model: pycolmap.Reconstruction) -> bool:
+    (camera,) = model.cameras.values()
+    focal, _, _, k1 = camera.params
+    share = focal / max(camera.width, camera.height)
+    return bool(_FOCAL_SHARES[0] < share < _FOCAL_SHARES[1] and abs(k1) < _MAX_K1)
 
 
 def _model(mapped: pycolmap.Reconstruction, shared: Shared, guess: Lens) -> Model:
@@ -160,6 +187,7 @@ def _refine_without(mapped: pycolmap.Reconstruction, shared: Shared, model: Mode
             if feature.has_point3D() and inside and moving[row, int(y), int(x)]:
                 mapped.delete_observation(image.image_id, number)
     options = pycolmap.BundleAdjustmentOptions()
+    options.refine_extra_params = model.lens.k1 != 0.0
     options.print_summary = False
     options.ceres.solver_options.num_threads = 1
     config = pycolmap.BundleAdjustmentConfig()

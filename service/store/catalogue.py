@@ -65,6 +65,14 @@ segments = Table(
     Column("unknown_terms", Text, nullable=False),
     Column("spec", Text, nullable=False),
 )
+segment_notes = Table(
+    "segment_notes",
+    metadata,
+    Column("segment_id", String(64), primary_key=True),
+    Column("note", Text, nullable=False),
+)
+"""Few segments have a note, and databases of before there were notes get the table when they are opened."""
+
 scenes = Table(
     "scenes",
     metadata,
@@ -152,9 +160,11 @@ class Catalogue:
         scene_id = scene.scene_id if scene else record.scene_id
         row = asdict(replace(record, scene_id=scene_id))
         row.pop("assets")
+        note = row.pop("note")
         row |= {"quality": int(record.quality), "use_s": self._clock(), "spec": json.dumps(record.spec)}
         row["unknown_terms"] = json.dumps(record.unknown_terms)
         insert_missing(connection, segments, [row])
+        insert_missing(connection, segment_notes, [{"segment_id": record.segment_id, "note": note}] if note else [])
         self.register_assets(connection, f"segments/{record.segment_id}", record.assets, record.segment_id)
         if scene is not None:
             self.register_scene(connection, scene)
@@ -260,7 +270,10 @@ def _manifests(connection: Connection, owners: Sequence[str]) -> dict[str, tuple
 
 def _segment_records(connection: Connection, rows: Iterable[RowMapping]) -> list[SegmentRecord]:
     rows = list(rows)
-    entries = _manifests(connection, [f"segments/{row['segment_id']}" for row in rows])
+    ids = [row["segment_id"] for row in rows]
+    entries = _manifests(connection, [f"segments/{segment_id}" for segment_id in ids])
+    noted = connection.execute(select(segment_notes).where(segment_notes.c.segment_id.in_(ids))).mappings()
+    notes = {row["segment_id"]: row["note"] for row in noted}
     return [
         SegmentRecord(
             segment_id=SegmentId(row["segment_id"]),
@@ -273,6 +286,7 @@ def _segment_records(connection: Connection, rows: Iterable[RowMapping]) -> list
             unknown_terms=tuple(json.loads(row["unknown_terms"])),
             device_s=row["device_s"],
             blockout=row["blockout"],
+            note=notes.get(row["segment_id"], ""),
         )
         for row in rows
     ]

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from service.clock import Clock
 from service.ids import AssetId, SegmentId
 from service.store.blobs import BlobStore
-from service.store.catalogue import assets, manifests, pins, scenes, segments
+from service.store.catalogue import assets, manifests, pins, scenes, segment_notes, segments
 from service.store.database import read, write
 
 GRACE_S = 3_600.0
@@ -71,5 +71,5 @@ def delete_unregistered(engine: Engine, blobs: BlobStore, unused_s: float = GRAC
 def _forget_segment(connection: Connection, segment_id: str) -> None:
     its_scenes = select(scenes.c.scene_id).where(scenes.c.segment_id == segment_id)
     connection.execute(update(segments).where(segments.c.scene_id.in_(its_scenes)).values(scene_id=None))
-    for table in (manifests, scenes, segments):
+    for table in (manifests, scenes, segment_notes, segments):
         connection.execute(delete(table).where(table.c.segment_id == segment_id))

@@ -35,7 +35,8 @@ class SegmentRecord:
     """A generated segment: `segment_id` is the key of `spec` (`SegmentSpec.to_json()`).
 
     `blockout` is the kind of control that it was made with (`model.spec_control.ControlKind`); the blockout itself
-    is the asset of type GRAYBOX.
+    is the asset of type GRAYBOX. `note` says why it is not what the spec asked for, or what is doubtful of it
+    (`model.steering.Steering.note`); "" where all is well.
     """
 
     segment_id: SegmentId
@@ -48,6 +49,7 @@ class SegmentRecord:
     unknown_terms: tuple[str, ...] = ()
     device_s: float = 0.0
     blockout: str = "none"
+    note: str = ""
 
 
 @dataclass(frozen=True)

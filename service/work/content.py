@@ -210,6 +210,7 @@ class ContentRun:
             create_s=self._context.clock(),
             unknown_terms=tuple(parse_prompt(self._spec.prompt).told_terms()),
             blockout=str(self._steering.kind),
+            note=self._steering.note,
         )
         return JobResult(segment, self._scene, 0.0, clip.duration_s)
 

@@ -202,6 +202,7 @@ class Segment(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _builtins.int
     UNKNOWN_TERMS_FIELD_NUMBER: _builtins.int
     CONTROL_FIELD_NUMBER: _builtins.int
+    NOTE_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """segments/{hash of the spec}"""
     quality: _quality_pb2.Quality.ValueType
@@ -211,6 +212,10 @@ class Segment(_message.Message):
     control: _builtins.str
     """What it was made with: "none", "layout", "blockout" or "depth"; "none" also where no layout fits the cameras. The
     blockout itself is the manifest's chunk of type "application/vnd.narthex.graybox+json".
+    """
+    note: _builtins.str
+    """Why it is not what the spec asked for, or what is doubtful of it: no layout fits the cameras, a blockout contradicts
+    the prompt, cameras stand where the model knows nothing. One line for people; empty where all is well.
     """
     @_builtins.property
     def spec(self) -> Global___SegmentSpec: ...
@@ -236,10 +241,11 @@ class Segment(_message.Message):
         create_time: _timestamp_pb2.Timestamp | None = ...,
         unknown_terms: _abc.Iterable[_builtins.str] | None = ...,
         control: _builtins.str = ...,
+        note: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["create_time", b"create_time", "manifest", b"manifest", "spec", b"spec"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "create_time", b"create_time", "duration_s", b"duration_s", "manifest", b"manifest", "name", b"name", "quality", b"quality", "scene", b"scene", "spec", b"spec", "unknown_terms", b"unknown_terms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["control", b"control", "create_time", b"create_time", "duration_s", b"duration_s", "manifest", b"manifest", "name", b"name", "note", b"note", "quality", b"quality", "scene", b"scene", "spec", b"spec", "unknown_terms", b"unknown_terms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

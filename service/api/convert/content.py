@@ -63,6 +63,7 @@ def segment_message(record: SegmentRecord) -> content_pb2.Segment:
         create_time=timestamp(record.create_s),
         unknown_terms=record.unknown_terms,
         control=record.blockout,
+        note=record.note,
     )
 
 

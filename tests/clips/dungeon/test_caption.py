@@ -16,7 +16,7 @@ from clips.dungeon.caption import (
 )
 from clips.dungeon.caption_grammar import fix_articles, participle, third_person
 from clips.dungeon.caption_templates import Template
-from clips.dungeon.scene import sample_room
+from clips.dungeon.scene import RoomSpec, sample_room
 from clips.dungeon.vocabulary import VOCABULARIES, Language
 
 TEMPLATES = [
@@ -102,6 +102,30 @@ def test_short_captions_name_few_slots_and_every_slot_is_named_by_some() -> None
     assert max(named[CaptionLength.PHRASE]) <= 5
     assert max(named[CaptionLength.SENTENCE]) >= 7
     assert seen == set(SLOTS)
+
+
+@pytest.mark.parametrize("language", list(Language))
+def test_order_and_synonyms_are_those_of_the_text(language: Language) -> None:
+    room = sample_room(2, prop=Prop.CRATE)
+    for wording in range(60):
+        info = caption_info(room, wording, language, CaptionLength.WORD)
+        (slot,) = info.order
+        if slot != "motion":
+            canonical = VOCABULARIES[language][slot][room.slots[slot]].captions[0]
+            assert (slot in info.synonyms) == (info.text != canonical)
+    seen = {caption_info(room, wording, language).order for wording in range(200)}
+    assert len({tuple(sorted(order)) for order in seen}) < len(seen), "the same slots in several orders"
+    for wording in range(200):
+        info = caption_info(room, wording, language)
+        assert sorted(info.order) == sorted(info.slots) and set(info.synonyms) <= set(info.slots)
+        places = [_place(info.text.lower(), room, slot, language) for slot in info.order if slot in ("color", "shape")]
+        assert places == sorted(places)
+
+
+def _place(text: str, room: RoomSpec, slot: str, language: Language) -> int:
+    """Where a caption first has one of the words of a slot."""
+    words = VOCABULARIES[language][slot][room.slots[slot]].captions
+    return min(text.find(word) for word in words if word in text)
 
 
 def test_a_room_without_a_prop_says_so_or_is_silent_of_it() -> None:

@@ -81,6 +81,15 @@ def test_surface_speed_carries_points_to_where_the_object_is_next(motion: Motion
     assert (made.velocity[~made.clip.motion_mask] == 0).all()
 
 
+def test_the_spin_of_an_orb_is_no_motion_of_its_surface() -> None:
+    bounce = room(motion="bounce", shape="orb")
+    made = render_company(Company(bounce), CAMERAS, TIMES)
+    centers = [object_poses(bounce, TIMES + step_s).centers for step_s in (0.0, 0.002)]
+    for i in range(1, len(TIMES)):
+        speeds = made.velocity[i][np.isfinite(made.velocity[i]).all(axis=-1) & made.clip.motion_mask[i]]
+        assert np.abs(speeds - (centers[1][i] - centers[0][i]) / 0.002).max() < 0.1
+
+
 def test_a_camera_path_through_the_points_sees_them_where_they_are() -> None:
     clip = render_company(Company(room(motion="still")), CAMERAS, TIMES).clip
     points = surface_points(clip.depth, CAMERAS)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from clips.cameras import Cameras, intrinsics, look_at
-from clips.dungeon.caption import caption_info
+from clips.dungeon.caption import CaptionInfo, CaptionLength, caption_info
 from clips.dungeon.scene import HELD_OUT_PAIRS, sample_room
+from clips.dungeon.vocabulary import Language
 from clips.errors import InvalidClip
 from clips.footage.card import (
     CardCounts,
@@ -52,6 +53,13 @@ def test_counts_of_seeds_are_those_of_the_rooms() -> None:
     infos = [caption_info(room) for room in rooms]
     assert counts.kinds == Counter(str(info.length) for info in infos)
     assert counts.named["color"] == sum("color" in info.slots for info in infos)
+    assert counts.synonyms["wall"] == sum("wall" in info.synonyms for info in infos) > 0
+    assert counts.firsts == Counter(info.order[0] for info in infos)
+    assert counts.orders.total() == sum(len(info.order) > 1 for info in infos)
+    both = [info.order for info in infos if {"wall", "shape"} <= set(info.order)]
+    wall_first = sum(order.index("wall") < order.index("shape") for order in both)
+    assert (counts.before["wall", "shape"], counts.before["shape", "wall"]) == (wall_first, len(both) - wall_first)
+    assert 0 < wall_first < len(both)
     assert sum(counts.languages.values()) == 40 and set(counts.languages) == {"en", "zh"}
     assert sum(counts.pairs.values()) == 0, "no training room has a held-out pair"
 
@@ -73,6 +81,22 @@ def test_shares_of_a_card_add_up_and_unknown_is_said() -> None:
     assert "| English | 6 | 100.0 % |" in text
     assert "| 1 | 50.0 % |\n| 2 | 50.0 % |" in text, "sentences"
     assert "- clips: 4\n" in text and "- captions: 6" in text
+
+
+def test_a_card_says_synonyms_and_word_order_in_shares() -> None:
+    counts = CardCounts()
+    slots = ("wall", "shape")
+    for order, synonyms in ((slots, ("wall",)), (slots, ()), (slots[::-1], ("wall", "shape")), (("shape",), ())):
+        counts.add({}, "pan", {"en": ("an orb",)})
+        info = CaptionInfo("an orb", Language.ENGLISH, CaptionLength.PHRASE, 0, tuple(sorted(order)), order, synonyms)
+        counts.add_wording(info)
+    text = card_text(FACTS, counts)
+    assert "of all that is named 42.9 % by a synonym." in text
+    assert "| wall | 75.0 % | 66.7 % |" in text and "| shape | 100.0 % | 25.0 % |" in text
+    assert "75.0 % of the captions name several attributes, in 2 different orders." in text
+    assert "| wall | 50.0 % |" in text, "named first"
+    assert "| wall, shape | 75.0 % | 66.7 % | 33.3 % |" in text
+    assert "| light, wall | 0.0 % | 0.0 % | 0.0 % |" in text, "never named together"
 
 
 def test_a_card_of_nothing_is_a_card() -> None:

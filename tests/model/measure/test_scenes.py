@@ -57,6 +57,15 @@ def test_a_prop_counts_where_the_cameras_see_it() -> None:
     assert scene_of(render_room(replace(room, prop=Prop.NONE), away, size, 8.0)).prop_seen
 
 
+def test_a_prop_that_the_cameras_turn_away_from_is_not_looked_for_at_the_end() -> None:
+    room = replace(sample_room(0, prop="crate", prop_place="left"), prop_offset_m=0.0)
+    away = CameraPath(PathKind.PAN, start_z_m=0.0, angle_deg=180.0)
+    scene = scene_of(render_room(room, away, (33, 48, 32), 8.0))
+    assert (scene.prop_seen, scene.prop_seen_last) == (True, False)
+    towards = scene_of(render_room(room, replace(away, angle_deg=-180.0), (33, 48, 32), 8.0))
+    assert (towards.prop_seen, towards.prop_seen_last) == (True, True)
+
+
 def test_cameras_that_stand_still_are_known(scene: Scene) -> None:
     room = scene.sample.room
     still = scene_of(render_room(room, CameraPath(PathKind.STILL), (3, 16, 16), 8.0))

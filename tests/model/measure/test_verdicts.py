@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -5,8 +7,17 @@ from clips.camera_path import PathKind
 from model.measure.accuracy import Accuracy
 from model.measure.figures import control_gain, lowest_right, step_figures, way_figures
 from model.measure.generation import MadeClip
-from model.measure.scenes import ClipSize, Scene, SceneKind, make_scene
-from model.measure.verdicts import Verdict, attribute_accuracy, blob_accuracy, judge_clips, mean_overlap
+from model.measure.scenes import LAST_FRAMES, ClipSize, Scene, SceneKind, make_scene
+from model.measure.verdicts import (
+    FAR_M,
+    Verdict,
+    attribute_accuracy,
+    blob_accuracy,
+    judge_clips,
+    last_prop_accuracy,
+    mean_far_share,
+    mean_overlap,
+)
 from model.measure.ways import Gathered, real_clips
 
 SLOTS = ("light", "wall", "floor", "ceiling", "size", "color", "shape", "prop")
@@ -39,6 +50,8 @@ def test_real_clips_are_right_in_everything(scenes: list[Scene]) -> None:
     assert accuracies["light_right"] == Accuracy(2, 2)
     assert figures["room_depth_error"] < 0.002
     assert figures["warp_error"] < 0.5 * figures["warp_frozen"]
+    assert figures["far_depth"] == 0.0
+    assert accuracies["prop_last"] == Accuracy(*[sum(scene.prop_seen_last for scene in scenes)] * 2)
 
 
 def test_wrong_words_split_objects_and_far_walls_are_counted(scenes: list[Scene]) -> None:
@@ -54,6 +67,43 @@ def test_wrong_words_split_objects_and_far_walls_are_counted(scenes: list[Scene]
     assert not verdict.single_blob
     assert verdict.room_error == pytest.approx(0.2, abs=0.002)
     assert attribute_accuracy([verdict, verdict])["color"] == Accuracy(0, 2)
+
+
+class ToldByLength(Told):
+    """Says other words of the last frames than of the whole clip."""
+
+    def __init__(self, words: dict[str, str], last: dict[str, str], mask: np.ndarray) -> None:
+        super().__init__([words], [mask])
+        self._last, self.asked = last, list[int]()
+
+    def words(self, clips: list[np.ndarray]) -> list[dict[str, str]]:
+        self.asked.append(len(clips[0]))
+        return [self._last] if len(clips[0]) == LAST_FRAMES else super().words(clips)
+
+
+@pytest.mark.parametrize(("seen", "expected"), [(True, Accuracy(0, 1)), (False, Accuracy(0, 0))])
+def test_a_prop_that_is_gone_at_the_end_is_told(scenes: list[Scene], seen: bool, expected: Accuracy) -> None:
+    scene = replace(scenes[0], prop_seen=True, prop_seen_last=seen)
+    judge = ToldByLength(scene.words, {**scene.words, "prop": "other"}, scene.object_mask)
+    verdicts = judge_clips(judge, [scene], real_clips([scene]))  # type: ignore[arg-type]
+    assert judge.asked == [9, LAST_FRAMES]
+    assert last_prop_accuracy(verdicts) == expected
+    assert attribute_accuracy(verdicts)["prop"] == Accuracy(1, 1)
+
+
+def test_pixels_beyond_every_room_are_counted(scenes: list[Scene]) -> None:
+    scene = scenes[0]
+    speckled = scene.depth.copy()
+    speckled[3, 5, 7], speckled[3, 5, 8], speckled[4, 0, 0] = FAR_M + 0.1, 50.0, FAR_M
+    judge = Told([scene.words], [scene.object_mask])
+    verdicts = judge_clips(judge, [scene], [MadeClip(scene.frames, speckled)])  # type: ignore[arg-type]
+    assert mean_far_share(verdicts) == pytest.approx(2 / scene.depth.size)
+    assert np.isnan(mean_far_share([Verdict({}, 0.2, False, False, None, 0.1)]))
+
+
+def test_no_real_scene_reaches_so_far() -> None:
+    kinds = [SceneKind.HELD_OUT, SceneKind.PATHS]
+    assert max(float(make_scene(kind, k, ClipSize(9, 48, 32)).depth.max()) for kind in kinds for k in range(20)) < FAR_M
 
 
 def test_objects_that_stand_still_say_nothing_of_blobs() -> None:

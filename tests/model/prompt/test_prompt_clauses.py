@@ -23,6 +23,12 @@ def _check(text: str, expected: dict[str, str], told: list[str]) -> None:
         ("red walls and floor of stone", {"floor": "flagstone"}, ["red"]),
         ("walls and a floor of wood", {"floor": "planks"}, []),
         ("vines on the walls and the floor is wood", {"wall": "moss", "floor": "planks"}, []),
+        ("wooden floor, walls and ceiling", {"wall": "wood", "floor": "planks", "ceiling": "beams"}, []),
+        ("stone walls, floor, and ceiling", {"wall": "stone", "floor": "flagstone", "ceiling": "rock"}, []),
+        ("wooden floor and walls and ceiling", {"wall": "wood", "floor": "planks", "ceiling": "beams"}, []),
+        ("stone walls, floor and ceiling of wood", {"wall": "stone", "floor": "planks", "ceiling": "beams"}, []),
+        ("wooden floor, brick walls and ceiling", {"wall": "brick", "floor": "planks"}, []),
+        ("stone walls, a floor, torches", {"wall": "stone", "light": "torchlight"}, []),
         ("torches on the walls and the floor is wood", {"light": "torchlight", "floor": "planks"}, []),
     ],
 )
@@ -59,7 +65,10 @@ def test_what_is_said_of_a_door_is_told_and_not_painted(text: str, expected: dic
         ("一个没有窗户的石头房间", {"wall": "stone"}, ["窗户"]),
         ("没有窗户、没有家具的砖房", {"wall": "brick", "prop": "none"}, ["窗户"]),
         ("a brick room without windows and no furniture", {"wall": "brick", "prop": "none"}, ["windows"]),
-        ("不会发光的球", {"shape": "orb"}, []),
+        ("不会发光的球", {"shape": "orb"}, ["不会发光"]),
+        ("没有发光的球", {}, ["没有发光的球"]),
+        ("发光的球", {"shape": "orb"}, []),
+        ("a red cube that does not glow", {"color": "red", "shape": "cube"}, ["not glow"]),
         ("一个不太大的木屋", {"wall": "wood", "size": "small"}, []),
         ("没有火把的木屋", {"wall": "wood"}, ["没有火把"]),
         ("没有奇怪的箱子", {"prop": "none"}, ["奇怪"]),
@@ -85,4 +94,55 @@ def test_a_negation_ends_where_its_clause_does(text: str, expected: dict[str, st
     ],
 )
 def test_a_word_is_not_what_its_parts_are(text: str, expected: dict[str, str], told: list[str]) -> None:
+    _check(text, expected, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "told"),
+    [
+        ("floor of brick", {}, ["brick"]),
+        ("a ceiling of brick and a red cube", {"color": "red", "shape": "cube"}, ["brick"]),
+        ("the floor is brick", {}, ["brick"]),
+        ("neither walls nor floor of stone", {}, ["neither walls", "nor floor of stone"]),
+        ("no walls of stone", {}, ["no walls of stone"]),
+    ],
+)
+def test_a_material_fills_no_other_surface_than_the_one_it_is_said_of(
+    text: str, expected: dict[str, str], told: list[str]
+) -> None:
+    _check(text, expected, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "told"),
+    [
+        ("not a small brick room", {"wall": "brick", "size": "large"}, []),
+        ("it is not a large stone hall, the floor is sand", {"wall": "stone", "floor": "sand", "size": "small"}, []),
+        ("not a small brick room but a large stone hall", {"wall": "stone", "size": "large"}, []),
+    ],
+)
+def test_a_negated_size_of_a_room_leaves_the_room(text: str, expected: dict[str, str], told: list[str]) -> None:
+    _check(text, expected, told)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected", "told"),
+    [
+        (
+            "the cube next to the red crate is green",
+            {"color": "green", "shape": "cube", "prop": "crate"},
+            ["red"],
+        ),
+        ("the cube on the crate is red", {"color": "red", "shape": "cube", "prop": "crate"}, []),
+        ("a ball in a corner of the room is green", {"color": "green", "shape": "orb"}, []),
+        ("the crate next to the cube is green", {"shape": "cube", "prop": "crate"}, ["green"]),
+        ("a cube next to a crate that is green", {"shape": "cube", "prop": "crate"}, ["green"]),
+        ("beside the crate the floor is sand", {"floor": "sand", "prop": "crate"}, []),
+        ("the floor under the cube is sand", {"floor": "sand", "shape": "cube"}, []),
+        ("the walls behind the altar are brick", {"wall": "brick", "prop": "altar"}, []),
+    ],
+)
+def test_what_is_said_after_a_place_is_said_of_the_thing_that_is_there(
+    text: str, expected: dict[str, str], told: list[str]
+) -> None:
     _check(text, expected, told)

@@ -71,6 +71,21 @@ def test_a_killed_run_resumes_to_the_same_curve(tmp_path: Path) -> None:
         assert torch.equal(again.task.network.weight, whole.task.network.weight)
 
 
+@pytest.mark.parametrize("length", [{"steps": 3}, {"steps": None, "minutes": 1e-9}], ids=["steps", "minutes"])
+def test_a_run_shorter_than_a_log_line_is_logged_at_its_last_step(tmp_path: Path, length: dict[str, object]) -> None:
+    training = _train(tmp_path, log_every=20, look_every=1000, **length)
+    assert [line["step"] for line in _log(tmp_path)] == [training.step] == [3 if length["steps"] else 1]
+    save_curve(tmp_path / "log.jsonl", tmp_path / "curve.png")
+    assert (tmp_path / "curve.png").stat().st_size > 1000
+
+
+def test_a_last_step_between_two_log_lines_is_logged_once(tmp_path: Path) -> None:
+    _train(tmp_path / "between", steps=10, log_every=4, look_every=1000)
+    assert [line["step"] for line in _log(tmp_path / "between")] == [4, 8, 10]
+    _train(tmp_path / "on", steps=8, log_every=4, look_every=1000)
+    assert [line["step"] for line in _log(tmp_path / "on")] == [4, 8]
+
+
 def test_training_learns_logs_looks_and_averages(tmp_path: Path) -> None:
     training = _train(tmp_path, steps=60, average_decay=0.9)
     log = _log(tmp_path)

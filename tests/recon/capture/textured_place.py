@@ -35,9 +35,9 @@ STILL = (
 )
 
 
-def slab(x: float) -> Plane:
-    """Something that moves: a textured slab at `x`."""
-    return Plane((x, -1.9, 2.6), (0.9, 0, 0), (0, 0.9, 0), 9)
+def slab(x: float, y: float) -> Plane:
+    """Something that moves: a textured slab with its upper left corner at `x`, `y`."""
+    return Plane((x, y, 3.6), (0.8, 0, 0), (0, 0.8, 0), 9)
 
 
 def noise(seed: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def turning(count: int) -> Cameras:
     viewmats = []
     for angle in np.radians(np.linspace(-20, 20, count)):
         eye = np.array([0.0, -1.5, 0.0])
-        viewmats.append(look_at(eye, eye + [np.sin(angle), 0.1, np.cos(angle)]))
+        viewmats.append(look_at(eye, eye + np.array([np.sin(angle), 0.1, np.cos(angle)])))
     K = intrinsics(WIDTH, HEIGHT, 62.0)
     return Cameras(np.stack(viewmats), np.repeat(K[None], count, axis=0), WIDTH, HEIGHT)
 
@@ -102,12 +102,12 @@ def bent_rays(lens: Lens) -> np.ndarray:
     return np.concatenate([rays, np.ones((*rays.shape[:-1], 1))], axis=-1)
 
 
-def pictures_of(cameras: Cameras, lens: Lens | None = None, slab_x: Any = None) -> tuple[np.ndarray, ...]:
-    """(frames, depth, whether the slab is seen) of each camera; `slab_x(share)` moves the slab."""
+def pictures_of(cameras: Cameras, lens: Lens | None = None, slab_at: Any = None) -> tuple[np.ndarray, ...]:
+    """(frames, depth, whether the slab is seen) of each camera; `slab_at(share)` is the slab's corner."""
     rays = pixel_rays(cameras.Ks[0], cameras.width, cameras.height) if lens is None else bent_rays(lens)
     rows = []
     for index, pose in enumerate(cameras.camera_to_world):
-        planes = STILL if slab_x is None else (*STILL, slab(slab_x(index / (len(cameras) - 1))))
+        planes = STILL if slab_at is None else (*STILL, slab(*slab_at(index / (len(cameras) - 1))))
         color, depth, which = cast(pose, rays, planes)
         rows.append((color, depth, which == len(STILL)))
     frames, depth, moving = (np.stack(part) for part in zip(*rows, strict=True))

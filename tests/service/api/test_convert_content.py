@@ -155,6 +155,8 @@ def test_segments_and_scenes_say_all_they_have():
     assert (message.spec.prompt, message.spec.control_kind, message.control) == ("a red orb", "none", "none")
     made_by_layout = replace(segment, blockout="layout")
     assert content.segment_message(made_by_layout).control == "layout"
+    assert message.note == ""
+    assert content.segment_message(replace(segment, note="no layout fits")).note == "no layout fits"
     chunk = message.manifest.chunks[0]
     assert message.manifest.complete
     assert (chunk.asset, chunk.size_bytes, chunk.media_type) == ("assets/" + "a" * 64, 10, FOURDGS)

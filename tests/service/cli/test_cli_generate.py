@@ -189,6 +189,21 @@ def test_what_does_not_fit_the_cameras_is_made_without_and_said(
     assert "no layout fits these cameras, so none is used: no room of the layout prior" in stderr
 
 
+def test_a_blockout_that_contradicts_the_prompt_is_said(weights: Path, tmp_path: Path) -> None:
+    room, out = tmp_path / "room.yaml", tmp_path / "out"
+    solid = "half_m: [0.3, 0.4, 0.3], position_m: [0, -0.4, 4.5]"
+    room.write_text(f"width_m: 5\nheight_m: 3\ndepth_m: 6\nobjects:\n  - {{kind: cone, {solid}}}\n")
+    common = ["--weights", str(weights), "--steps", "1", "--graybox", str(room), "--out", str(out)]
+    said = "the blockout contradicts the prompt: no sphere for the orb; no cylinder for the barrel"
+    code, _, stderr = _run("--prompt", "an orb and a barrel", *common)
+    assert (code, said in stderr) == (0, True)
+    code, stdout, _ = _run("--prompt", "an orb and a barrel", *common, "--json")
+    assert said in json.loads(stdout)["notes"][0]
+    assert said in json.loads((out / "seed-0.json").read_text())["control"]["note"]
+    code, stdout, _ = _run("--prompt", "a red cone", *common, "--json")
+    assert json.loads(stdout)["notes"] == []
+
+
 BAD = {
     "two controls": (["--graybox", "room.yaml", "--control", "none"], "give one of them"),
     "two files": (["--graybox", "room.yaml", "--control-depth", "d.npy"], "give one of them"),

@@ -10,7 +10,7 @@ from service.errors import NotFound
 from service.ids import AssetId, GateId, PinId, SceneId, SegmentId, WorldId
 from service.quality import Quality
 from service.store.blobs import BlobStore
-from service.store.catalogue import Catalogue
+from service.store.catalogue import Catalogue, segment_notes
 from service.store.database import create_tables, open_database, write
 from service.store.eviction import delete_unregistered, evict
 from service.store.records import CLIP, FOURDGS, MP4, AssetRecord, ContentRef, SceneRecord, SegmentRecord
@@ -68,6 +68,29 @@ def test_what_is_registered_is_read_back_whole(engine: Engine, catalogue: Catalo
     assert catalogue.asset(scene.assets[0].asset) == scene.assets[0]
     assert catalogue.segments_of(scene.assets[0].asset) == [segment.segment_id]
     assert catalogue.total_bytes() == 400
+
+
+def test_a_note_is_kept_as_long_as_its_segment(engine: Engine, catalogue: Catalogue, clock: FakeClock) -> None:
+    (noted, scene), plain = content("noted", clock), content("plain", clock)
+    noted = replace(noted, note="no layout fits these cameras")
+    register(engine, catalogue, (noted, scene))
+    register(engine, catalogue, plain)
+    register(engine, catalogue, (replace(noted, note="another"), scene))
+    assert [record.note for record in catalogue.list_segments(9)] == ["no layout fits these cameras", ""]
+    assert catalogue.ready_segments([noted.segment_id])[noted.segment_id].note == noted.note
+    evict(engine, clock, 0)
+    register(engine, catalogue, (replace(noted, note=""), scene))
+    found = catalogue.segment(noted.segment_id)
+    assert found is not None
+    assert found.note == ""
+
+
+def test_a_database_of_before_there_were_notes_goes_on(engine: Engine, catalogue: Catalogue, clock: FakeClock) -> None:
+    register(engine, catalogue, content("old", clock))
+    with write(engine) as connection:
+        segment_notes.drop(connection)
+    create_tables(engine)
+    assert [record.note for record in catalogue.list_segments(9)] == [""]
 
 
 def test_what_is_unknown_is_none_or_missing(catalogue: Catalogue) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,10 +61,10 @@ def context(tmp_path: Path) -> HandlerContext:
     return HandlerContext(BlobStore(tmp_path / "blobs"), Catalogue(engine, system_clock), system_clock, None, 1)
 
 
-def claimed_job(context: HandlerContext) -> ClaimedJob:
+def claimed_job(context: HandlerContext, spec: SegmentSpec = SPEC) -> ClaimedJob:
     table = JobTable(context.catalogue._engine, system_clock)
-    payload = {"spec": SPEC.to_json()}
-    table.submit([JobRequest("r", JobKind.GENERATE, payload, Quality.FULL, SPEC.key(), 0, 1e9, "trace")])
+    payload = {"spec": spec.to_json()}
+    table.submit([JobRequest("r", JobKind.GENERATE, payload, Quality.FULL, spec.key(), 0, 1e9, "trace")])
     claimed = table.claim("w", 60.0)
     assert claimed is not None
     return claimed
@@ -90,7 +91,7 @@ def test_a_steered_segment_of_two_windows_is_the_same_however_it_was_made(
     assert stages == ["denoise"] * STEPS + ["decode", "encode"], "2 windows of 5 steps, 2 steps a chunk"
     segment = result.segment
     assert segment is not None
-    assert segment.blockout == "layout"
+    assert (segment.blockout, segment.note) == ("layout", "")
     paths = {asset.media_type: context.blobs.path(asset.asset) for asset in segment.assets}
     assert len(load_clip(paths[CLIP])) == 17
     stored = json.loads(paths[GRAYBOX].read_text())
@@ -99,3 +100,12 @@ def test_a_steered_segment_of_two_windows_is_the_same_however_it_was_made(
     again, _ = made(handlers, claimed, broken=True)
     assert again.segment is not None
     assert [asset.asset for asset in again.segment.assets] == [asset.asset for asset in segment.assets]
+
+
+def test_why_a_segment_has_no_layout_is_kept_with_it(generator: Generator, context: HandlerContext) -> None:
+    cameras = CameraPath(start_z_m=5.0, distance_m=5.0).cameras(9, 48, 32)
+    handlers, claimed = ContentHandlers(context, generator), claimed_job(context, replace(SPEC, cameras=cameras))
+    result, _ = made(handlers, claimed, broken=True)
+    assert result.segment is not None
+    assert result.segment.blockout == "none"
+    assert result.segment.note.startswith("no layout fits these cameras, so none is used: ")
