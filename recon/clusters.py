@@ -10,6 +10,7 @@ from scipy.spatial import ConvexHull, QhullError, cKDTree
 from recon.surfels import Surfels
 
 _DENT_SHARE = 0.9
+_GRAZING = 0.05
 
 
 def connected(surfels: Surfels, reach_m: float) -> list[np.ndarray]:
@@ -24,27 +25,32 @@ def connected(surfels: Surfels, reach_m: float) -> list[np.ndarray]:
     return [members[k] for k in np.argsort(-areas, kind="stable")]
 
 
-def dent_m(points: np.ndarray) -> float:
-    """How deep nine tenths of the points (M, 3) at most lie within their convex hull, metres; 0 where they are flat."""
+def dent_m(thing: Surfels) -> float:
+    """How far the convex hull goes beyond nine tenths of a thing's surface at most, metres; 0 where it is flat.
+
+    Measured along the normals: the inside of a corner lies on its hull, yet the hull fills the air before it.
+    """
     try:
-        hull = ConvexHull(points)
+        hull = ConvexHull(thing.positions)
     except (QhullError, ValueError):
         return 0.0
-    depths = -(points @ hull.equations[:, :3].T + hull.equations[:, 3]).max(axis=1)
-    return float(np.quantile(depths, _DENT_SHARE))
+    slack = np.maximum(-(thing.positions @ hull.equations[:, :3].T + hull.equations[:, 3]), 0.0)
+    rates = thing.normals @ hull.equations[:, :3].T
+    beyond = np.where(rates > _GRAZING, slack / np.maximum(rates, _GRAZING), np.inf).min(axis=1)
+    return float(np.quantile(beyond, _DENT_SHARE))
 
 
-def convex_pieces(positions: np.ndarray, most_dent_m: float, depth: int) -> list[np.ndarray]:
-    """Numbers (each (K,)) of pieces of `positions` (M, 3) that are dented by at most `most_dent_m`.
+def convex_pieces(thing: Surfels, most_dent_m: float, depth: int) -> list[np.ndarray]:
+    """Numbers (each (K,)) of the pieces of `thing` (M surfels) that are dented by at most `most_dent_m`.
 
     A dented piece is halved across its longest extent, up to `depth` times.
     """
-    if depth == 0 or len(positions) < 8 or dent_m(positions) <= most_dent_m:
-        return [np.arange(len(positions))]
-    apart = positions - positions.mean(axis=0)
+    if depth == 0 or len(thing) < 8 or dent_m(thing) <= most_dent_m:
+        return [np.arange(len(thing))]
+    apart = thing.positions - thing.positions.mean(axis=0)
     along = apart @ np.linalg.eigh(apart.T @ apart)[1][:, 2]
     first = along < (along.min() + along.max()) / 2.0
     pieces = []
     for half in (np.flatnonzero(first), np.flatnonzero(~first)):
-        pieces += [half[piece] for piece in convex_pieces(positions[half], most_dent_m, depth - 1)]
+        pieces += [half[piece] for piece in convex_pieces(thing[half], most_dent_m, depth - 1)]
     return pieces

@@ -188,7 +188,7 @@ def _things(surfels: Surfels, floor: Plane | None, settings: CollisionSettings) 
         if np.ptp(thing.positions, axis=0).max() > settings.largest_convex_m:
             left[members] = True
             continue
-        for piece in convex_pieces(thing.positions, _DENT_M, _CUTS):
+        for piece in convex_pieces(thing, _DENT_M, _CUTS):
             mesh = hull(_rounded_off(_filled(thing[piece], floor)))
             if mesh is not None:
                 parts.append(CollisionPart(f"thing_{len(parts)}", mesh, convex=True))

@@ -5,16 +5,28 @@ from __future__ import annotations
 import json
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from service.cli.app import WRONG_USE, exit_status
-from service.cli.reconstruct_capture import CaptureOptions, read, report_of, still
+from service.cli.reconstruct_capture import (
+    CaptureOptions,
+    FootageArgument,
+    FpsOption,
+    MaxFramesOption,
+    ScaleOption,
+    SizeOption,
+    read,
+    report_of,
+    still,
+)
 from service.cli.reconstruct_outputs import (
     CollisionOption,
     ExitOption,
@@ -48,14 +60,7 @@ class ReconQuality(StrEnum):
 
 
 def reconstruct(
-    clip: Annotated[
-        Path,
-        typer.Argument(
-            help="A clip (.npz), as narthex generate writes it; a video (.mp4, .mov, ...); or a folder of pictures, "
-            "with a transforms.json or without.",
-            metavar="FOOTAGE",
-        ),
-    ],
+    clip: FootageArgument,
     *,
     out: Annotated[Path, typer.Option(help="The scene, with its motion: a .4dgs file.")],
     ply: Annotated[Path | None, typer.Option(help="Also write one instant as a 3DGS .ply file.")] = None,
@@ -68,14 +73,10 @@ def reconstruct(
     proxy: ProxyOption = False,
     spawn: SpawnOption = None,
     exit_at: ExitOption = None,
-    scale_m: Annotated[
-        float | None, typer.Option(help="Videos and pictures: metres from the first camera to the last.")
-    ] = None,
-    size_px: Annotated[
-        int | None, typer.Option("--size", help="Videos and pictures: longer side, pixels (640; draft 320).")
-    ] = None,
-    max_frames: Annotated[int, typer.Option(help="Videos and pictures: at most so many frames.")] = 120,
-    fps: Annotated[float | None, typer.Option(help="Pictures: frames per second, if they are a sequence.")] = None,
+    scale_m: ScaleOption = None,
+    size_px: SizeOption = None,
+    max_frames: MaxFramesOption = 120,
+    fps: FpsOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Reconstruct the splat scene of an RGB-D clip, a video or a folder of pictures.
@@ -95,41 +96,54 @@ def reconstruct(
 
         narthex reconstruct captures/kitchen --out kitchen.4dgs
     """
-    from clips.errors import ClipError
-    from recon.errors import ReconError
-    from service.errors import InvalidInput
-
     console = Console(stderr=True, quiet=as_json)
-    if not math.isfinite(ply_time_s):
-        typer.echo(f"narthex reconstruct: --ply-time: got {ply_time_s}, allowed scene seconds", err=True)
-        raise typer.Exit(WRONG_USE)
-    if fps is not None and not 0.0 < fps <= 240.0:
-        typer.echo(f"narthex reconstruct: --fps: got {fps}, allowed above 0 and at most 240", err=True)
-        raise typer.Exit(WRONG_USE)
-    for target in (out, ply, sheet, collision):
-        if target is not None and not target.parent.is_dir():
-            typer.echo(f"narthex reconstruct: {target}: there is no folder {target.parent}; make it first", err=True)
-            raise typer.Exit(WRONG_USE)
-        if target is not None and target.is_dir():
-            typer.echo(f"narthex reconstruct: {target}: is a folder; name a file in it", err=True)
-            raise typer.Exit(WRONG_USE)
-    try:
-        outputs = Outputs(levels, collision, graybox, proxy, spawn, exit_at)
-        options = CaptureOptions(scale_m, size_px, max_frames, fps)
-        report = _run(clip, quality, console, (outputs, options), out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
-    except InvalidInput as error:
-        typer.echo(f"narthex reconstruct: {error}", err=True)
-        raise typer.Exit(WRONG_USE) from error
-    except (ClipError, ReconError) as error:
-        typer.echo(f"narthex reconstruct: {_with_file(error, clip)}", err=True)
-        raise typer.Exit(WRONG_USE) from error
-    except OSError as error:
-        typer.echo(f"narthex reconstruct: {error}; name files that can be written", err=True)
-        raise typer.Exit(exit_status(error)) from error
+    _refuse(ply_time_s, fps, (out, ply, sheet, collision))
+    with _told(clip):
+        asked = (
+            Outputs(levels, collision, graybox, proxy, spawn, exit_at),
+            CaptureOptions(scale_m, size_px, max_frames, fps),
+        )
+        report = _run(clip, quality, console, asked, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
     if as_json:
         typer.echo(json.dumps(report))
     else:
         _tell(report)
+
+
+def _refuse(ply_time_s: float, fps: float | None, targets: tuple[Path | None, ...]) -> None:
+    """Ends the command where options or files to write mean nothing, before any work."""
+    if not math.isfinite(ply_time_s):
+        _wrong_use(f"--ply-time: got {ply_time_s}, allowed scene seconds")
+    if fps is not None and not 0.0 < fps <= 240.0:
+        _wrong_use(f"--fps: got {fps}, allowed above 0 and at most 240")
+    for target in targets:
+        if target is not None and not target.parent.is_dir():
+            _wrong_use(f"{target}: there is no folder {target.parent}; make it first")
+        if target is not None and target.is_dir():
+            _wrong_use(f"{target}: is a folder; name a file in it")
+
+
+def _wrong_use(problem: str) -> NoReturn:
+    typer.echo(f"narthex reconstruct: {problem}", err=True)
+    raise typer.Exit(WRONG_USE)
+
+
+@contextmanager
+def _told(footage: Path) -> Iterator[None]:
+    """Errors of the work within become one line, which names the footage, and the exit status that they mean."""
+    from clips.errors import ClipError
+    from recon.errors import ReconError
+    from service.errors import InvalidInput
+
+    try:
+        yield
+    except InvalidInput as error:
+        _wrong_use(str(error))
+    except (ClipError, ReconError) as error:
+        _wrong_use(_with_file(error, footage))
+    except OSError as error:
+        typer.echo(f"narthex reconstruct: {error}; name files that can be written", err=True)
+        raise typer.Exit(exit_status(error)) from error
 
 
 def _run(

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -17,6 +18,22 @@ if TYPE_CHECKING:
     from recon.capture.settings import CaptureSettings
     from recon.scene import Scene4D
 
+FootageArgument = Annotated[
+    Path,
+    typer.Argument(
+        help="A clip (.npz), as narthex generate writes it; a video (.mp4, .mov, ...); or a folder of pictures, with a "
+        "transforms.json or without.",
+        metavar="FOOTAGE",
+    ),
+]
+ScaleOption = Annotated[
+    float | None, typer.Option("--scale-m", help="Videos and pictures: metres from the first camera to the last.")
+]
+SizeOption = Annotated[
+    int | None, typer.Option("--size", help="Videos and pictures: longer side, pixels (640; draft 320).")
+]
+MaxFramesOption = Annotated[int, typer.Option("--max-frames", help="Videos and pictures: at most so many frames.")]
+FpsOption = Annotated[float | None, typer.Option("--fps", help="Pictures: frames per second, if they are a sequence.")]
 DRAFT_LONG_SIDE_PX, FULL_LONG_SIDE_PX = 320, 640
 
 

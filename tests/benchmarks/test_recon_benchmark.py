@@ -104,7 +104,8 @@ def test_scores_see_what_is_wrong_with_a_scene(scene: Scene4D, truth: Truth) -> 
     assert dull["held_ssim"] < good["held_ssim"]
     assert dull["held_flip"] > good["held_flip"]
     assert dull["held_temporal"] > good["held_temporal"]
-    assert sum(good[f"held_error_{part}_percent"] for part in ("unseen", "motion", "around", "rest")) == pytest.approx(100)
+    parts = [good[f"held_error_{part}_percent"] for part in ("unseen", "motion", "around", "rest")]
+    assert sum(parts) == pytest.approx(100)
     assert good["held_rest_db"] > dull["held_rest_db"]
     assert good["splats"] == len(scene)
     assert good["bytes_per_splat"] == pytest.approx(1e6 * good["mb"] / len(scene))
