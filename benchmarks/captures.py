@@ -10,7 +10,7 @@ anywhere would be. Every eighth registered picture is held out of the scene (not
     known_percent pixels with confirmed depth
     depth_percent median error of confirmed depth, after the cameras' similarity
     clip_db, held_out_db
-    cpu_s         of registration, stereo, seeds and colours together
+    cpu_s         of registration, stereo, seeds, colours and refinement together
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ _LIMITS: dict[str, tuple[float, float]] = {
     "overlap_frames": (1, 50),
     "stereo_planes": (8, 512),
     "stereo_sources": (1, 8),
+    "refine_steps": (0, 100_000),
     "seed": (0, 2**31 - 1),
     "threads": (1, 64),
 }
@@ -30,6 +31,7 @@ class CaptureSettings:
         overlap_frames: a video's frames are matched with so many after them (and some farther away).
         stereo_planes: depths that dense stereo tries in each pixel.
         stereo_sources: neighbours that each frame's depth is measured against.
+        refine_steps: of the gradient refinement, each of one picture; 0 leaves the seeds with refitted colours.
         scale_m: metres between the first and the last camera; None where nobody knows.
         seed: of every random choice of the registration.
         threads: for features and matches; mapping runs on one, so that its result is the same each time.
@@ -44,6 +46,7 @@ class CaptureSettings:
     overlap_frames: int = 8
     stereo_planes: int = 96
     stereo_sources: int = 4
+    refine_steps: int = 400
     scale_m: float | None = None
     seed: int = 0
     threads: int = 1

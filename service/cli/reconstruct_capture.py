@@ -35,6 +35,7 @@ SizeOption = Annotated[
 MaxFramesOption = Annotated[int, typer.Option("--max-frames", help="Videos and pictures: at most so many frames.")]
 FpsOption = Annotated[float | None, typer.Option("--fps", help="Pictures: frames per second, if they are a sequence.")]
 DRAFT_LONG_SIDE_PX, FULL_LONG_SIDE_PX = 320, 640
+DRAFT_REFINE_STEPS, FULL_REFINE_STEPS = 40, 400
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,7 @@ def settings_of(options: CaptureOptions, draft: bool) -> CaptureSettings:
         long_side_px=options.size_px or (DRAFT_LONG_SIDE_PX if draft else FULL_LONG_SIDE_PX),
         max_frames=options.max_frames,
         scale_m=options.scale_m,
+        refine_steps=DRAFT_REFINE_STEPS if draft else FULL_REFINE_STEPS,
         seed=options.seed,
         threads=min(64, os.cpu_count() or 1),
     )

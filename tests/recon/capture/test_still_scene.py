@@ -13,13 +13,13 @@ from recon.capture.capture import Capture, SparsePoints, no_points
 from recon.capture.seeding import SPARSE_OPACITY, dense_splats, filled_in, guessed_splats, sparse_splats
 from recon.capture.settings import CaptureSettings
 from recon.capture.stereo import Dense, dense_depth, nearest
-from recon.capture.still_scene import seeds, still_scene
+from recon.capture.still_scene import refinement_clip, seeds, still_scene
 from recon.errors import InvalidScene, Unreconstructable
 from recon.raster import render_scene
 from tests.recon.capture.textured_place import pictures_of, walking
 
 WIDTH, HEIGHT, COUNT = 96, 64, 7
-SETTINGS = CaptureSettings(stereo_planes=48, stereo_sources=3)
+SETTINGS = CaptureSettings(stereo_planes=48, stereo_sources=3, refine_steps=0)
 HELD_OUT = 3
 
 
@@ -77,6 +77,34 @@ def test_a_picture_that_was_held_out_is_drawn(place: tuple[Capture, np.ndarray])
     assert error < 0.3 * null, "a neighbouring picture would be far worse"
     assert (alpha > 0.9).mean() > 0.9
     assert scene.is_static.all() and scene.duration_s == pytest.approx(0.6)
+
+
+def test_refinement_brings_a_held_out_picture_nearer(place: tuple[Capture, np.ndarray]) -> None:
+    capture, _ = place
+    rest = capture.without(np.array([HELD_OUT]))
+    truth = capture.frames[HELD_OUT].astype(float)
+    errors = []
+    for steps in (0, 60):
+        scene, _ = still_scene(rest, replace(SETTINGS, refine_steps=steps), quiet)
+        (picture,), _, _ = render_scene(scene, capture.cameras[HELD_OUT : HELD_OUT + 1], [0.0])
+        errors.append(np.square(picture.astype(float) - truth)[:, 8:-8].mean())
+    assert errors[1] < 0.95 * errors[0]
+
+
+def test_what_moves_and_what_nobody_knows_pulls_at_nothing(place: tuple[Capture, np.ndarray]) -> None:
+    capture, _ = place
+    moving = np.zeros(capture.frames.shape[:3], np.bool_)
+    moving[:, 20:40, 30:60] = True
+    scene, dense = still_scene(replace(capture, moving=moving), SETTINGS, quiet)
+    clip = refinement_clip(scene, capture, dense)
+    np.testing.assert_array_equal(clip.frames, dense.frames)
+    masked = refinement_clip(scene, replace(capture, moving=moving), dense)
+    drawn, depth, alpha = render_scene(scene, dense.cameras, capture.times)
+    np.testing.assert_array_equal(masked.frames[moving], drawn[moving])
+    np.testing.assert_array_equal(masked.frames[~moving], dense.frames[~moving])
+    unknown = (dense.depth == 0) & (alpha > 0.5)
+    np.testing.assert_array_equal(masked.depth[unknown], depth[unknown])
+    np.testing.assert_array_equal(masked.depth[dense.depth > 0], dense.depth[dense.depth > 0])
 
 
 def test_measured_depth_is_taken_and_what_moves_is_left_out(place: tuple[Capture, np.ndarray]) -> None:
