@@ -139,6 +139,7 @@ class Dit(nn.Module):
     """Velocity of noisy latents under slots, cameras and control (see `model/interpolant.py` for its meaning)."""
 
     turns: Tensor
+    temperature: Tensor
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -168,6 +169,7 @@ class Dit(nn.Module):
             nn.init.zeros_(layer.bias)
         for table in (*self.embed_slots, self.embed_control_kind, self.embed_start):
             nn.init.normal_(table.weight, std=0.5)
+        self.register_buffer("temperature", torch.ones(config.latent_channels))
         self.register_buffer("turns", _rotary_turns(config), persistent=False)
 
     def forward(
@@ -202,6 +204,14 @@ class Dit(nn.Module):
         steps = PLAIN if kind == tokens.dtype else bfloat_block()
         flow = self._untokens(self.final(steps.modulated_norm(tokens, shift, scale)).to(latents.dtype))
         return flow + self._carried(latents, sigmas, sigma_next)
+
+    def start_of(self, noise: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B C t h w"]:
+        """What sampling starts from: white noise, every channel at its temperature.
+
+        A channel whose details hardly follow from what is told would fill a clip with grain at temperature 1; at 0 it
+        takes its expected value.
+        """
+        return noise * self.temperature.to(noise).view(-1, 1, 1, 1)
 
     @contextmanager
     def rough_products(self) -> Iterator[None]:

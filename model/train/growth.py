@@ -23,7 +23,7 @@ from model.vae import Vae, VaeConfig
 def grown_dit(trained: Dit, config: DitConfig) -> Dit:
     """A transformer of `config`, perhaps of more latent channels, that predicts what `trained` does for the first ones.
 
-    For the new ones it predicts what their noisy values alone say.
+    For the new ones it predicts what their noisy values alone say, and samples start them without noise.
 
     Raises:
         ModelError: `config` differs in more than that, or has fewer channels.
@@ -34,6 +34,7 @@ def grown_dit(trained: Dit, config: DitConfig) -> Dit:
     dit = Dit(config)
     _copy_leading(trained, dit)
     dit.carry[held.latent_channels :] = 1.0
+    dit.temperature[held.latent_channels :] = 0.0
     return dit
 
 

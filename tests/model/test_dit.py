@@ -129,6 +129,16 @@ def test_what_is_carried_brings_white_noise_to_where_it_belongs(sigma: float, si
         assert share * deviation == pytest.approx((far - deviation) / 1e-6, abs=1e-5)
 
 
+def test_samples_start_from_noise_at_the_temperature_of_each_channel() -> None:
+    dit, noise = Dit(CONFIG), _latents()
+    assert torch.equal(dit.start_of(noise), noise)
+    dit.temperature[1] = 0.25
+    started = dit.start_of(noise)
+    assert torch.equal(started[:, ::2], noise[:, ::2])
+    assert torch.equal(started[:, 1], 0.25 * noise[:, 1])
+    assert "temperature" in dit.state_dict()
+
+
 def test_tokens_and_back_is_the_identity() -> None:
     dit = Dit(CONFIG)
     latents = _latents()

@@ -90,6 +90,7 @@ def test_a_grown_transformer_predicts_the_same_for_the_first_channels_whatever_t
     latents, sigmas = torch.randn(1, 9, 2, 4, 6), torch.tensor([0.6])
     flow = wider(latents, sigmas, told)
     assert torch.allclose(flow[:, :6], trained(latents[:, :6], sigmas, told), atol=1e-5)
+    assert torch.equal(wider.start_of(torch.ones_like(latents))[0, :, 0, 0, 0], torch.tensor([1.0] * 6 + [0.0] * 3))
     alone = (2 * 0.6 - 1) / (0.4**2 + 0.6**2)
     assert torch.allclose(flow[:, 6:], alone * latents[:, 6:], atol=1e-6)
 
