@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,6 +90,7 @@ def share(
     Frames in sequence are matched with their next settings.overlap_frames and some farther ones; up to
     EXHAUSTIVE_UP_TO frames, and all frames that are in no sequence, are matched with all others.
     """
+    _take_signals_back()
     pycolmap.logging.minloglevel = _QUIET
     pycolmap.set_random_seed(settings.seed)
     pictures, database = folder / "pictures", folder / "database.db"
@@ -102,6 +105,12 @@ def share(
     tell("matches", 0.0)
     _match(database, len(frames), settings, in_sequence=in_sequence)
     return Shared(database, pictures, image_ids)
+
+
+def _take_signals_back() -> None:
+    """SIGTERM does again what the program wants: pycolmap's log takes it on import, to print a stack and die."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGTERM) or signal.SIG_DFL)
 
 
 def picture_name(index: int) -> str:

@@ -119,6 +119,11 @@ def _largest(shared: Shared, settings: CaptureSettings, refines_distortion: bool
     options.mapper.random_seed = options.triangulation.random_seed = settings.seed
     options.min_model_size, options.max_num_models = MIN_FRAMES, 3
     options.ba_refine_extra_params = options.mapper.abs_pose_refine_extra_params = refines_distortion
+    # COLMAP's own choice is for thousands of pictures on many cores: most of its time goes into repeated adjustments.
+    options.ba_global_frames_ratio = options.ba_global_points_ratio = 1.3
+    options.ba_global_max_refinements, options.ba_local_max_refinements = 2, 1
+    options.ba_global_max_num_iterations, options.ba_local_max_num_iterations = 40, 15
+    options.ba_global_function_tolerance = options.ba_local_function_tolerance = 1e-5
     out = shared.database.parent / f"models-{refines_distortion}"
     out.mkdir()
     models = pycolmap.incremental_mapping(shared.database, shared.pictures, out, options=options)

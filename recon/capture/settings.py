@@ -42,7 +42,7 @@ class CaptureSettings:
 
     long_side_px: int = 640
     max_frames: int = 120
-    max_features: int = 4096
+    max_features: int = 2000
     overlap_frames: int = 8
     stereo_planes: int = 96
     stereo_sources: int = 4

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
@@ -117,3 +120,16 @@ def test_pictures_that_share_nothing_are_refused(walk: tuple[np.ndarray, Cameras
     frames = np.clip(128 + 300 * noise, 0, 255).astype(np.uint8)
     with pytest.raises(Unreconstructable, match=r"4 of 4 frames could not .*too few matches.*\(frame 0, frame 1"):
         register(pictures(frames), FEW, quiet)
+
+
+def test_sigterm_is_the_programs_own_again() -> None:
+    """pycolmap's log takes SIGTERM on import; in a process of its own, since a failure ends it."""
+    code = (
+        "import os, signal\n"
+        "signal.signal(signal.SIGTERM, lambda number, frame: print('cleaned up'))\n"
+        "from recon.capture import features\n"
+        "features._take_signals_back()\n"
+        "os.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "cleaned up\n", "")
