@@ -28,9 +28,9 @@ proto: setup  ## make the stubs of the wire contract anew
 bench: setup  ## every benchmark, each held against its aims
 	@$(PY) -m benchmarks --check
 
-VAE_MINUTES := 52
-DIT_MINUTES := 184
-train: setup  ## train the embedded model from nothing (resumes where it stopped); four hours and more on two cores
+VAE_MINUTES := 120
+DIT_MINUTES := 284
+train: setup  ## train the embedded model from nothing (resumes where it stopped); seven hours on two cores
 	@.venv/bin/narthex train vae --out runs/vae --minutes $(VAE_MINUTES) --resume
 	@.venv/bin/narthex train latents --vae runs/vae/vae.safetensors & filler=$$!; trap "kill $$filler 2>/dev/null" EXIT; \
 	  .venv/bin/narthex train dit --out runs/dit --minutes $(DIT_MINUTES) --vae runs/vae/vae.safetensors --resume

@@ -139,6 +139,7 @@ class Dit(nn.Module):
     """Velocity of noisy latents under slots, cameras and control (see `model/interpolant.py` for its meaning)."""
 
     turns: Tensor
+    temperature: Tensor
 
     def __init__(self, config: DitConfig) -> None:
         super().__init__()
@@ -161,12 +162,14 @@ class Dit(nn.Module):
         self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
         self.final_modulation = TypedLinear(width, 2 * width)
         self.final = TypedLinear(width, config.latent_channels * area)
+        self.carry = nn.Parameter(torch.ones(config.latent_channels))
         last_of_interval = self.embed_interval[2]
         for layer in (self.final_modulation, self.final, last_of_interval, *self.control_out):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
         for table in (*self.embed_slots, self.embed_control_kind, self.embed_start):
             nn.init.normal_(table.weight, std=0.5)
+        self.register_buffer("temperature", torch.ones(config.latent_channels))
         self.register_buffer("turns", _rotary_turns(config), persistent=False)
 
     def forward(
@@ -199,7 +202,16 @@ class Dit(nn.Module):
             tokens = block(tokens, told, slots[index], self.turns)
         shift, scale = self.final_modulation(told).to(tokens.dtype).unsqueeze(2).chunk(2, dim=-1)
         steps = PLAIN if kind == tokens.dtype else bfloat_block()
-        return self._untokens(self.final(steps.modulated_norm(tokens, shift, scale)).to(latents.dtype))
+        flow = self._untokens(self.final(steps.modulated_norm(tokens, shift, scale)).to(latents.dtype))
+        return flow + self._carried(latents, sigmas, sigma_next)
+
+    def start_of(self, noise: Float[Tensor, "B C t h w"]) -> Float[Tensor, "B C t h w"]:
+        """What sampling starts from: white noise, every channel at its temperature.
+
+        A channel whose details hardly follow from what is told would fill a clip with grain at temperature 1; at 0 it
+        takes its expected value.
+        """
+        return noise * self.temperature.to(noise).view(-1, 1, 1, 1)
 
     @contextmanager
     def rough_products(self) -> Iterator[None]:
@@ -209,6 +221,17 @@ class Dit(nn.Module):
             yield
         finally:
             self.rough = False
+
+    def _carried(self, latents: Tensor, sigmas: Tensor, sigma_next: Tensor | None) -> Float[Tensor, "B C t h w"]:
+        """What the noisy latents alone say of the velocity: all of it, were the data white noise.
+
+        Without it a token would carry its own noise, patch x patch x C numbers, through a width that is no greater.
+        """
+        frames = self.config.latent_size[0]
+        levels = _per_frame(sigmas, frames)
+        ends = levels if sigma_next is None else _per_frame(sigma_next, frames)
+        share = gaussian_velocity(levels, ends).to(latents.dtype)
+        return self.carry.view(-1, 1, 1, 1) * share[:, None, :, None, None] * latents
 
     def _products(self) -> torch.dtype:
         weight = self.final.weight
@@ -264,6 +287,16 @@ def slot_indices(slots: SlotTable, values: dict[str, str | None]) -> Int64[Tenso
     """What `Dit` is fed for these slot values, (S,); a missing or unknown value is UNKNOWN."""
     row = [1 + known.index(value) if (value := values.get(name)) in known else UNKNOWN for name, known in slots]
     return torch.tensor(row, dtype=torch.int64)
+
+
+def gaussian_velocity(sigmas: Float[Tensor, "B t"], sigma_next: Float[Tensor, "B t"]) -> Float[Tensor, "B t"]:
+    """Mean velocity from `sigmas` to `sigma_next` over the noisy value, for data of mean 0 and deviation 1.
+
+    On the linear path such a value has deviation s = sqrt((1 - sigma)^2 + sigma^2) and the flow only scales it, so the
+    mean velocity is (1 - s_next / s) / (sigma - sigma_next); written so that equal levels divide nothing by zero.
+    """
+    deviation, after = (((1.0 - level) ** 2 + level**2).sqrt() for level in (sigmas, sigma_next))
+    return 2.0 * (sigmas + sigma_next - 1.0) / ((deviation + after) * deviation)
 
 
 def _sigma_embedding(width: int) -> nn.Sequential:

@@ -120,7 +120,7 @@ class Generator:
         parts = [seeded_noise([spec.seed], (channels, time, rows, columns))]
         for window in range(1, self.windows_of(spec)):
             parts.append(step_noise([spec.seed], window, (channels, time - 1, rows, columns)))
-        return torch.cat(parts, dim=2)
+        return self.dit.start_of(torch.cat(parts, dim=2))
 
     @torch.inference_mode()
     def _encoded(self, first: FirstFrame) -> Float[Tensor, "1 C 1 h w"]:

@@ -246,15 +246,28 @@ class Vae(nn.Module):
             unproject.bias.copy_(basis.mean)
 
     @torch.no_grad()
-    def set_whitening(self, raw: Float[Tensor, "N t h w C"]) -> None:
-        """Measure mean and covariance of raw latents, so that `encode` gives mean 0 and unit covariance."""
+    def set_whitening(self, raw: Float[Tensor, "N t h w C"], kept: int = 0) -> None:
+        """Measure mean and covariance of raw latents, so that `encode` gives mean 0 and unit covariance.
+
+        Args:
+            raw: latents before whitening.
+            kept: so many first channels stay whitened as they are; the others lose what these tell of them.
+        """
         flat = raw.flatten(0, -2).double()
         mean = flat.mean(0)
-        values, vectors = torch.linalg.eigh((flat - mean).T @ (flat - mean) / len(flat))
-        root = values.clamp_min(1e-8).sqrt()
+        mean[:kept] = self.latent_mean[:kept].double()
+        centred = flat - mean
+        whiten = torch.eye(flat.shape[1], dtype=torch.float64)
+        whiten[:kept, :kept] = self.whiten[:kept, :kept].double()
+        known = centred @ whiten[:, :kept]
+        told = torch.linalg.solve(known.T @ known, known.T @ centred[:, kept:]).T
+        values, vectors = torch.linalg.eigh(torch.cov((centred[:, kept:] - known @ told.T).T, correction=0))
+        root = vectors @ torch.diag(1.0 / values.clamp_min(1e-8).sqrt()) @ vectors.T
+        whiten[kept:, :kept] = -root @ told @ whiten[:kept, :kept]
+        whiten[kept:, kept:] = root
         self.latent_mean.copy_(mean)
-        self.whiten.copy_(vectors @ torch.diag(1.0 / root) @ vectors.T)
-        self.unwhiten.copy_(vectors @ torch.diag(root) @ vectors.T)
+        self.whiten.copy_(whiten)
+        self.unwhiten.copy_(torch.linalg.inv(whiten))
 
 
 def _detail(inputs: int, hidden: int, outputs: int) -> nn.Sequential:

@@ -97,7 +97,7 @@ def generate(
         part = scenes[start : start + BATCH]
         seeds = [first_seed + start + k for k in range(len(part))]
         condition = told(networks, part, blockout, seeds)
-        latents = sample(dit, condition, seeded_noise(seeds, shape), sampling)
+        latents = sample(dit, condition, dit.start_of(seeded_noise(seeds, shape)), sampling)
         made += [MadeClip(*unpack_rgbd(vae.decode(one[None])[0])) for one in latents]
         if on_clips is not None:
             on_clips(len(part))

@@ -186,7 +186,7 @@ class LoraTask:
         style, dit = self.data.style, self.data.dit.eval()
         first = max(0, len(style) - LOOK_CLIPS)
         real = _whole(style, range(first, len(style)), dit)
-        noise = seeded_noise(list(range(len(real))), tuple(real.latents.shape[1:]))
+        noise = dit.start_of(seeded_noise(list(range(len(real))), tuple(real.latents.shape[1:])))
         flow, sigmas = guided_velocity(dit, real.condition, GUIDANCE), sigma_grid(LOOK_STEPS, SHIFT)
         with dit.rough_products():
             plain = sample_euler(flow, noise, sigmas)

@@ -32,7 +32,7 @@ def save_samples(dit: Dit, held_out: LatentStore, path: Path) -> None:
     count, frames = min(CLIPS, len(held_out)), dit.config.latent_size[0]
     real = held_out.windows(list(range(count)), [0] * count, [CONTROL_OBJECTS] * count, frames)
     free = held_out.windows(list(range(count)), [0] * count, [CONTROL_NONE] * count, frames).condition
-    noise = seeded_noise(list(range(count)), tuple(real.latents.shape[1:]))
+    noise = dit.start_of(seeded_noise(list(range(count)), tuple(real.latents.shape[1:])))
     with dit.rough_products():
         controlled = _sampled(dit, real.condition, noise)
         made = [controlled, _sampled(dit, free, noise), _mapped(dit, real.condition, noise)]

@@ -23,14 +23,16 @@ from model.train.pictures import save_sheet
 from model.vae import ENCODER_PARTS, Vae, VaeConfig
 
 VAE_CONFIG = VaeConfig(
-    latent_channels=32,
+    latent_channels=72,
     width=192,
     encoder_blocks=2,
-    decoder_blocks=6,
+    decoder_blocks=8,
     patch_px=8,
     group_frames=4,
     detail_width=512,
 )
+GROWN_FILE = "grown.safetensors"
+PCA_CLIPS, GROWING_CLIPS = 96, 200
 CROP_FRAMES = 9
 BATCH = 4
 OBJECT_WEIGHT = 7.0
@@ -106,7 +108,9 @@ def train_vae(
     Args:
         decoder_of: weights whose decoder alone is trained on; the latents stay what they are, so that a transformer
             trained on them still fits.
-        start_from: weights to begin with instead of PCA; they may have fewer channels and blocks.
+        start_from: weights of fewer channels or of a shorter decoder to grow (`model.train.growth`). What they grow
+            into is written to `plan.out / "grown.safetensors"` at once; its decoder is then trained as by `decoder_of`,
+            so a transformer can be trained on its latents meanwhile.
 
     Raises:
         TrainingDiverged: a loss was not finite.
@@ -118,12 +122,16 @@ def train_vae(
     torch.manual_seed(plan.seed)
     if decoder_of is not None and start_from is not None:
         raise ModelError("decoder_of and start_from: only one of them can be given")
+    if start_from is not None:
+        decoder_of = plan.out / GROWN_FILE
+        if not (resume and decoder_of.exists()):
+            _grow(start_from, config, _opening(train, min(GROWING_CLIPS, use_clips)), decoder_of)
     if decoder_of is not None:
         vae = _with_fixed_encoder(load_vae(decoder_of), config)
-    elif resume and (plan.out / "state.pt").exists():
-        vae = Vae(config)
     else:
-        vae = _fresh(config, start_from, torch.stack([train.rgbd(index) for index in range(min(96, use_clips))]))
+        vae = Vae(config)
+        if not (resume and (plan.out / "state.pt").exists()):
+            vae.start_from_pca(_opening(train, min(PCA_CLIPS, use_clips)))
     training = Training(VaeTask(vae, train, held_out, use_clips), plan, copy.deepcopy(vae), resume)
     training.run(on_progress)
     best = _as_vae(training.average)
@@ -145,12 +153,14 @@ def train_vae(
     return {"steps": float(training.step), "trained_s": training.trained_s, **figures}
 
 
-def _fresh(config: VaeConfig, start_from: Path | None, clips: Float[Tensor, "N 4 T H W"]) -> Vae:
-    if start_from is not None:
-        return grown_vae(load_vae(start_from), config, clips)
-    vae = Vae(config)
-    vae.start_from_pca(clips)
-    return vae
+def _opening(store: ClipStore, clips: int) -> Float[Tensor, "N 4 T H W"]:
+    return torch.stack([store.rgbd(index) for index in range(clips)])
+
+
+def _grow(trained: Path, config: VaeConfig, clips: Float[Tensor, "N 4 T H W"], path: Path) -> None:
+    save_checkpoint(
+        grown_vae(load_vae(trained), config, clips), {"grown_from": str(trained), "clips": len(clips)}, path
+    )
 
 
 def _with_fixed_encoder(trained: Vae, config: VaeConfig) -> Vae:

@@ -90,7 +90,10 @@ def train_vae_command(
         Path | None, typer.Option(help="VAE weights whose decoder alone is trained on; their latents stay.")
     ] = None,
     start_from: Annotated[
-        Path | None, typer.Option(help="Weights to begin with instead of PCA; they may have fewer channels and blocks.")
+        Path | None,
+        typer.Option(
+            help="VAE weights to grow by the channels that they lack; their latents stay, the decoder is trained."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

@@ -1,9 +1,10 @@
+import math
 from dataclasses import replace
 
 import pytest
 import torch
 
-from model.dit import UNKNOWN, Condition, Dit, DitConfig, _rotary_turns, slot_indices
+from model.dit import UNKNOWN, Condition, Dit, DitConfig, _rotary_turns, gaussian_velocity, slot_indices
 from model.dit_block import turned
 from model.errors import InvalidSpec
 
@@ -38,9 +39,10 @@ def _shaken(*but: str, config: DitConfig = CONFIG) -> Dit:
     return dit
 
 
-def test_a_new_network_predicts_zero_and_its_blocks_are_the_identity() -> None:
+def test_a_new_network_carries_its_input_alone_and_its_blocks_are_the_identity() -> None:
     dit = Dit(CONFIG)
-    assert torch.count_nonzero(dit(_latents(), SIGMAS, _condition())) == 0
+    share = (2 * SIGMAS - 1) / ((1 - SIGMAS) ** 2 + SIGMAS**2)
+    assert torch.allclose(dit(_latents(), SIGMAS, _condition()), share.view(2, 1, 1, 1, 1) * _latents(), atol=1e-6)
     tokens, told = torch.randn(2, 2, 6, 32), torch.randn(2, 2, 32)
     slots = torch.randn(2, 2, 2, 16), torch.randn(2, 2, 2, 16)
     assert torch.equal(dit.eval().blocks[0](tokens, told, slots, dit.turns), tokens)
@@ -109,9 +111,32 @@ def test_a_clip_without_control_does_not_look_at_its_row() -> None:
 @torch.no_grad()
 def test_before_training_the_length_of_a_step_is_ignored() -> None:
     dit, latents, told = _shaken("embed_interval.2"), _latents(), _condition()
+    dit.carry.zero_()
     assert torch.equal(dit(latents, SIGMAS, told), dit(latents, SIGMAS, told, torch.zeros(2)))
     trained = _shaken()
     assert torch.equal(trained(latents, SIGMAS, told), trained(latents, SIGMAS, told, SIGMAS))
+
+
+@pytest.mark.parametrize(("sigma", "sigma_next"), [(1.0, 0.0), (0.9, 0.2), (0.5, 0.5), (0.3, 0.3 - 1e-6)])
+def test_what_is_carried_brings_white_noise_to_where_it_belongs(sigma: float, sigma_next: float) -> None:
+    share = gaussian_velocity(
+        torch.tensor([[sigma]], dtype=torch.float64), torch.tensor([[sigma_next]], dtype=torch.float64)
+    ).item()
+    deviation, after = math.hypot(1 - sigma, sigma), math.hypot(1 - sigma_next, sigma_next)
+    assert deviation * (1 - share * (sigma - sigma_next)) == pytest.approx(after, abs=1e-12)
+    if sigma == sigma_next:  # the slope of the deviation, as a difference quotient
+        far = math.hypot(1 - sigma - 1e-6, sigma + 1e-6)
+        assert share * deviation == pytest.approx((far - deviation) / 1e-6, abs=1e-5)
+
+
+def test_samples_start_from_noise_at_the_temperature_of_each_channel() -> None:
+    dit, noise = Dit(CONFIG), _latents()
+    assert torch.equal(dit.start_of(noise), noise)
+    dit.temperature[1] = 0.25
+    started = dit.start_of(noise)
+    assert torch.equal(started[:, ::2], noise[:, ::2])
+    assert torch.equal(started[:, 1], 0.25 * noise[:, 1])
+    assert "temperature" in dit.state_dict()
 
 
 def test_tokens_and_back_is_the_identity() -> None:

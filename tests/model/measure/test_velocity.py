@@ -1,3 +1,5 @@
+import math
+
 import pytest
 import torch
 
@@ -12,9 +14,15 @@ def _task(dit: Dit, count: int = 40) -> tuple[torch.Tensor, Condition]:
     return latents, Condition.plain(slots, torch.zeros(count, 12, *dit.config.latent_size))
 
 
-def test_a_new_network_loses_the_power_of_the_velocity(small_dit: Dit) -> None:
+def test_a_new_network_loses_what_white_noise_must_and_one_that_carries_nothing_the_whole_velocity(
+    small_dit: Dit,
+) -> None:
     torch.manual_seed(0)
-    assert velocity_loss(Dit(small_dit.config).eval(), *_task(small_dit)) == pytest.approx(2.0, rel=0.05)
+    new = Dit(small_dit.config).eval()
+    assert velocity_loss(new, *_task(small_dit)) == pytest.approx(math.pi / 2, rel=0.05)
+    with torch.no_grad():
+        new.carry.zero_()
+    assert velocity_loss(new, *_task(small_dit)) == pytest.approx(2.0, rel=0.05)
 
 
 def test_the_task_is_the_same_every_time_and_in_any_batch(small_dit: Dit) -> None:
