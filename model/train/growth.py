@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from model.dit import Dit, DitConfig
 from model.errors import ModelError
-from model.linear import Linear
 from model.pca import PatchBasis, whitened_pca
 from model.vae import Vae, VaeConfig
 
@@ -75,7 +74,7 @@ def _code_the_lost(trained: Vae, vae: Vae, clips: Float[Tensor, "N 4 T H W"], ne
     ):
         project.weight[old:] = basis.analysis - told @ project.weight[:old]
         project.bias[old:] = -basis.analysis @ basis.mean - told @ project.bias[:old]
-        _put_back(basis, told, unproject, (head, write[-1]))
+        _put_back(basis, told, unproject, (head, _last_linear(write)))
     vae.encoder_head.weight[old:] = -told @ vae.encoder_head.weight[:old]
     vae.encoder_head.bias[old:] = -told @ vae.encoder_head.bias[:old]
     vae.set_whitening(torch.cat([vae.encode_raw(clip) for clip in clips[:, None]]), kept=old)
@@ -95,23 +94,28 @@ def _losses(trained: Vae, clips: Float[Tensor, "N 4 T H W"]) -> tuple[Tensor, li
     return torch.cat(of_first + of_group), [first, group], [lost_first, lost_group]
 
 
+def _last_linear(layers: nn.Sequential) -> nn.Linear:
+    return [layer for layer in layers if isinstance(layer, nn.Linear)][-1]
+
+
 def _regression(known: Float[Tensor, "N C"], wanted: Float[Tensor, "N K"]) -> Float[Tensor, "K C"]:
     """The linear map that tells most of `wanted` from `known`, both less their means (float64 inside)."""
     inputs, outputs = known.double(), wanted.double()
     inputs, outputs = inputs - inputs.mean(0), outputs - outputs.mean(0)
-    return torch.linalg.solve(inputs.T @ inputs, inputs.T @ outputs).T.float().contiguous()
+    told: Tensor = torch.linalg.solve(inputs.T @ inputs, inputs.T @ outputs)
+    return told.T.float().contiguous()
 
 
-def _put_back(basis: PatchBasis, told: Tensor, unproject: nn.Linear, others: tuple[Linear, Linear]) -> None:
+def _put_back(basis: PatchBasis, told: Tensor, unproject: nn.Linear, others: tuple[nn.Linear, nn.Linear]) -> None:
     """Let the last layers write all but the basis' components, and those from the new channels."""
     old = told.shape[1]
     projector = basis.synthesis @ basis.analysis
     for layer in (unproject, *others):
-        layer.weight -= projector @ layer.weight
-        layer.bias -= projector @ layer.bias
+        layer.weight.copy_(layer.weight - projector @ layer.weight)
+        layer.bias.copy_(layer.bias - projector @ layer.bias)
     unproject.weight[:, :old] += basis.synthesis @ told
     unproject.weight[:, old:] = basis.synthesis
-    unproject.bias += projector @ basis.mean
+    unproject.bias.copy_(unproject.bias + projector @ basis.mean)
 
 
 def _copy_leading(trained: nn.Module, wider: nn.Module) -> None:
