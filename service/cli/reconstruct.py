@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 SHEET_FRAMES = 6
 SIDEWAYS_M = 0.3
+MAX_BUDGET_S = 86_400.0
+MAX_THREADS = 16
 _ENLARGED_UP_TO_PX = 240
 
 
@@ -77,6 +80,10 @@ def reconstruct(
     size_px: SizeOption = None,
     max_frames: MaxFramesOption = 120,
     fps: FpsOption = None,
+    budget_s: Annotated[
+        float | None,
+        typer.Option("--budget-s", help="Seconds of refinement by gradient, 0 for none; default: by the clip's size."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Reconstruct the splat scene of an RGB-D clip, a video or a folder of pictures.
@@ -90,6 +97,8 @@ def reconstruct(
 
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --ply moss.ply --quality draft --sheet moss.png
 
+        narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --budget-s 30
+
         narthex reconstruct out/moss/seed-0.clip.npz --out moss.4dgs --levels --collision moss.glb
 
         narthex reconstruct walk.mp4 --out walk.4dgs --scale-m 2.5 --sheet walk.png
@@ -97,11 +106,11 @@ def reconstruct(
         narthex reconstruct captures/kitchen --out kitchen.4dgs
     """
     console = Console(stderr=True, quiet=as_json)
-    _refuse(ply_time_s, fps, (out, ply, sheet, collision))
+    _refuse(ply_time_s, fps, budget_s, (out, ply, sheet, collision))
     with _told(clip):
         asked = (
             Outputs(levels, collision, graybox, proxy, spawn, exit_at),
-            CaptureOptions(scale_m, size_px, max_frames, fps),
+            CaptureOptions(scale_m, size_px, max_frames, fps, budget_s),
         )
         report = _run(clip, quality, console, asked, out=out, ply=ply, ply_time_s=ply_time_s, sheet=sheet)
     if as_json:
@@ -110,12 +119,14 @@ def reconstruct(
         _tell(report)
 
 
-def _refuse(ply_time_s: float, fps: float | None, targets: tuple[Path | None, ...]) -> None:
+def _refuse(ply_time_s: float, fps: float | None, budget_s: float | None, targets: tuple[Path | None, ...]) -> None:
     """Ends the command where options or files to write mean nothing, before any work."""
     if not math.isfinite(ply_time_s):
         _wrong_use(f"--ply-time: got {ply_time_s}, allowed scene seconds")
     if fps is not None and not 0.0 < fps <= 240.0:
         _wrong_use(f"--fps: got {fps}, allowed above 0 and at most 240")
+    if budget_s is not None and not 0.0 <= budget_s <= MAX_BUDGET_S:
+        _wrong_use(f"--budget-s: got {budget_s}, allowed 0 to {MAX_BUDGET_S:g} seconds")
     for target in targets:
         if target is not None and not target.parent.is_dir():
             _wrong_use(f"{target}: there is no folder {target.parent}; make it first")
@@ -200,23 +211,32 @@ def _scene(
 
     if kind_of(path) is Footage.CLIP:
         clip = load_clip(path)
-        return (clip, *_reconstruct(clip, quality, console), {})
+        return (clip, *_reconstruct(clip, quality, console, options.budget_s), {})
     draft = quality is ReconQuality.DRAFT
     capture, reading_s = read(path, options, console, draft=draft)
     if capture.is_dense:
         clip = capture.clip()
-        scene, stages_s = _reconstruct(clip, quality, console)
+        scene, stages_s = _reconstruct(clip, quality, console, options.budget_s)
     else:
         clip, scene, stages_s = still(capture, options, console, draft=draft)
     return clip, scene, {**reading_s, **stages_s}, {"capture": report_of(capture)}
 
 
-def _reconstruct(clip: Clip, quality: ReconQuality, console: Console) -> tuple[Scene4D, dict[str, float]]:
+def _reconstruct(
+    clip: Clip, quality: ReconQuality, console: Console, budget_s: float | None
+) -> tuple[Scene4D, dict[str, float]]:
     """The scene, and the seconds that each stage took."""
+    import os
+
     from recon.pipeline import Reconstruction
     from recon.settings import ReconSettings
 
     settings = ReconSettings.draft() if quality is ReconQuality.DRAFT else ReconSettings.full()
+    settings = replace(settings, threads=min(MAX_THREADS, os.cpu_count() or 1))
+    if budget_s is not None:
+        settings = replace(
+            settings, refine_s=budget_s, refine_rounds=ReconSettings.full().refine_rounds if budget_s else 0
+        )
     job = Reconstruction(clip, settings)
     stages_s: dict[str, float] = {}
     columns = (TextColumn("{task.description:<8}"), BarColumn(), TextColumn("{task.completed}/{task.total}"))

@@ -40,12 +40,13 @@ DRAFT_REFINE_STEPS, FULL_REFINE_STEPS = 40, 400
 
 @dataclass(frozen=True)
 class CaptureOptions:
-    """What the command line says of captures; None where it says nothing."""
+    """What the command line says of captures, and of the refinement of clips; None where it says nothing."""
 
     scale_m: float | None = None
     size_px: int | None = None
     max_frames: int = 120
     fps: float | None = None
+    budget_s: float | None = None
     seed: int = 0
 
 

@@ -89,3 +89,21 @@ def test_cameras_that_contradict_depth_are_said_with_the_file(app: typer.Typer, 
     done = CliRunner().invoke(app, [str(path), "--out", str(tmp_path / "scene.4dgs")])
     assert done.exit_code == 2
     assert str(path) in done.stderr and "frames" in done.stderr
+
+
+def test_a_budget_refines_a_draft_and_none_refines_nothing(app: typer.Typer, clip_file: Path, tmp_path: Path) -> None:
+    found = {}
+    for budget in ("0", "1.5"):
+        arguments = [str(clip_file), "--out", str(tmp_path / "scene.4dgs"), "--quality", "draft", "--json"]
+        done = CliRunner().invoke(app, [*arguments, "--budget-s", budget])
+        assert done.exit_code == 0, done.output
+        found[budget] = json.loads(done.stdout)
+    assert "refine" not in found["0"]["stages_s"] and found["1.5"]["stages_s"]["refine"] >= 1.4
+    assert found["1.5"]["psnr_db"] > found["0"]["psnr_db"]
+
+
+@pytest.mark.parametrize("budget", ["-1", "nan", "1e9"])
+def test_a_budget_that_is_none_is_named(app: typer.Typer, clip_file: Path, tmp_path: Path, budget: str) -> None:
+    done = CliRunner().invoke(app, [str(clip_file), "--out", str(tmp_path / "scene.4dgs"), "--budget-s", budget])
+    assert done.exit_code == 2
+    assert "--budget-s" in done.stderr
