@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float32
 from numba import njit
 
-from recon.raster.blend import gaussian, row_span
+from recon.raster.blend import gaussian, reach_of, rows_of
 
 
 def row_bands(geometry: Float32[np.ndarray, "M 6"], height: int, threads: int) -> list[tuple[int, int]]:
@@ -44,9 +44,11 @@ def _work_of_rows(geometry: np.ndarray, height: int) -> np.ndarray:
     begins = np.zeros(height + 1)
     for g in range(len(geometry)):
         _, y, a, b, c, opacity = gaussian(geometry, g)
-        first, last, limit = row_span(a, b, c, opacity, y, 0, height)
+        _, reach_x, reach_y = reach_of(a, b, c, opacity)
+        top, bottom = rows_of(y, reach_y)
+        first, last = max(top, 0), min(bottom, height)
         if first < last:
-            mean_width = 1.6 * np.sqrt(2.0 * limit / a) + 2.0
+            mean_width = 1.6 * reach_x + 2.0
             begins[first] += mean_width
             begins[last] -= mean_width
     return np.cumsum(begins)[:height] + 1.0

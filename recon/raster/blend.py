@@ -17,6 +17,8 @@ from recon.raster.projection import Ellipses
 ALPHA_MAX = 0.999
 ALPHA_MIN = 1.0 / 255.0
 TRANSMITTANCE_MIN = 1e-4
+BOX_REACH_PX = 16.0
+BOX_TILT = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +37,11 @@ class Sorted:
 def front_to_back(ellipses: Ellipses) -> Sorted:
     """The Gaussians that the camera sees, nearest first; equal depths keep their order."""
     visible = np.flatnonzero((ellipses.radii[:, 0] > 0) & (ellipses.opacities >= np.float32(ALPHA_MIN)))
-    order = visible[np.argsort(ellipses.depths[visible], kind="stable")]
+    # Depths that are positive order as their bits do; with the index below them keys differ, so any sort is stable.
+    keys = ellipses.depths[visible].view(np.uint32).astype(np.uint64) << np.uint64(32)
+    keys |= np.arange(len(visible), dtype=np.uint64)
+    keys.sort()
+    order = visible[(keys & np.uint64(0xFFFFFFFF)).astype(np.int64)]
     geometry = np.empty((len(order), 6), np.float32)
     _gather(order, ellipses.means2d, ellipses.conics, ellipses.opacities, geometry)
     return Sorted(order, geometry)
@@ -66,15 +72,42 @@ def gaussian(geometry: np.ndarray, g: int) -> tuple[float, float, float, float, 
 
 
 @njit(cache=True, nogil=True, inline="always")
-def row_span(
-    a: float, b: float, c: float, opacity: float, mean_y: float, row_start: int, row_end: int
-) -> tuple[int, int, float]:
-    """First and one-past-last row where the Gaussian's alpha reaches 1/255, and its largest exponent there."""
+def reach_of(a: float, b: float, c: float, opacity: float) -> tuple[float, float, float]:
+    """Largest exponent at which a Gaussian's alpha reaches 1/255, and how far from its centre along x and y it does."""
     limit = np.log(opacity / ALPHA_MIN)
-    reach = np.sqrt(2.0 * limit * a / max(a * c - b * b, 1e-30))
-    first = max(row_start, int(np.ceil(max(mean_y - 0.5 - reach, -1.0))))
-    last = min(row_end, int(np.floor(min(mean_y - 0.5 + reach, 1.0e9))) + 1)
-    return first, last, limit
+    per = 2.0 * limit / max(a * c - b * b, 1e-30)
+    return limit, np.sqrt(per * c), np.sqrt(per * a)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def rows_of(mean_y: float, reach_y: float) -> tuple[int, int]:
+    """First and one-past-last row that a Gaussian reaches, within +-1e9."""
+    return int(np.ceil(max(mean_y - 0.5 - reach_y, -1.0e9))), int(np.floor(min(mean_y - 0.5 + reach_y, 1.0e9))) + 1
+
+
+@njit(cache=True, nogil=True, inline="always")
+def fits_box(a: float, b: float, c: float, reach_x: float, reach_y: float) -> bool:
+    """True where going over a Gaussian's whole box is cheaper than finding each row's ends: small, not much tilted."""
+    return reach_x < BOX_REACH_PX and reach_y < BOX_REACH_PX and b * b < BOX_TILT * a * c
+
+
+@njit(cache=True, nogil=True, inline="always")
+def box_of(
+    geometry: np.ndarray, g: int, reach_x: float, top: int, width: int
+) -> tuple[int, int, float, float, float, float, float]:
+    """Column range of a Gaussian's box; in the first column of row `top` its weight, the ratios to the next row and to
+    the next column, and by what these change from row to row.
+
+    Down the box the exponentials follow a recurrence, as along a row, so a whole box costs six of them. It begins at
+    the Gaussian's own first row in every band, so that bands draw the same bits.
+    """
+    mean_x, mean_y, a, b, c, opacity = gaussian(geometry, g)
+    start = int(np.ceil(max(mean_x - 0.5 - reach_x, 0.0)))
+    end = int(np.floor(min(max(mean_x - 0.5 + reach_x, -1.0), width - 1.0))) + 1
+    dx, dy = start + 0.5 - mean_x, top + 0.5 - mean_y
+    weight = opacity * np.exp(-(0.5 * (a * dx * dx + c * dy * dy) + b * dx * dy))
+    down, ratio = np.exp(-(c * dy + 0.5 * c + b * dx)), np.exp(-(a * dx + 0.5 * a + b * dy))
+    return start, end, weight, down, ratio, np.exp(-c), np.exp(-b)
 
 
 @njit(cache=True, nogil=True, inline="always")
@@ -119,15 +152,26 @@ def blend_band(
     left = np.full(row_end - row_start, width, np.int64)
     for g in range(len(geometry)):
         mean_x, mean_y, a, b, c, opacity = gaussian(geometry, g)
-        first, last, limit = row_span(a, b, c, opacity, mean_y, row_start, row_end)
-        if first >= last:
+        limit, reach_x, reach_y = reach_of(a, b, c, opacity)
+        top, bottom = rows_of(mean_y, reach_y)
+        if max(top, row_start) >= min(bottom, row_end):
             continue
-        step_ratio = np.exp(-a)
+        boxed, step_ratio = fits_box(a, b, c, reach_x, reach_y), np.exp(-a)
+        box_start, box_end, first_weight, down, across, of_down, of_across = 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if boxed:
+            box_start, box_end, first_weight, down, across, of_down, of_across = box_of(
+                geometry, g, reach_x, top, width
+            )
         f0, f1, f2, f3 = features[g, 0], features[g, 1], features[g, 2], features[g, 3]
-        for y in range(first, last):
-            if left[y - row_start] == 0:
+        for y in range(top if boxed else max(top, row_start), min(bottom, row_end)):
+            start, end, weight, ratio = box_start, box_end, first_weight, across
+            first_weight *= down
+            down *= of_down
+            across *= of_across
+            if y < row_start or left[y - row_start] == 0:
                 continue
-            start, end, weight, ratio = row_of(a, b, c, opacity, limit, mean_x, y + 0.5 - mean_y, width)
+            if not boxed:
+                start, end, weight, ratio = row_of(a, b, c, opacity, limit, mean_x, y + 0.5 - mean_y, width)
             for x in range(start, end):
                 alpha = np.float32(min(ALPHA_MAX, weight))
                 weight *= ratio
@@ -169,10 +213,23 @@ def collect_weights(
     count = 0
     for g in range(len(geometry)):
         mean_x, mean_y, a, b, c, opacity = gaussian(geometry, g)
-        first, last, limit = row_span(a, b, c, opacity, mean_y, 0, height)
-        step_ratio = np.exp(-a)
-        for y in range(first, last):
-            start, end, weight, ratio = row_of(a, b, c, opacity, limit, mean_x, y + 0.5 - mean_y, width)
+        limit, reach_x, reach_y = reach_of(a, b, c, opacity)
+        top, bottom = rows_of(mean_y, reach_y)
+        boxed, step_ratio = fits_box(a, b, c, reach_x, reach_y), np.exp(-a)
+        box_start, box_end, first_weight, down, across, of_down, of_across = 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if boxed:
+            box_start, box_end, first_weight, down, across, of_down, of_across = box_of(
+                geometry, g, reach_x, top, width
+            )
+        for y in range(top if boxed else max(top, 0), min(bottom, height)):
+            start, end, weight, ratio = box_start, box_end, first_weight, across
+            first_weight *= down
+            down *= of_down
+            across *= of_across
+            if y < 0:
+                continue
+            if not boxed:
+                start, end, weight, ratio = row_of(a, b, c, opacity, limit, mean_x, y + 0.5 - mean_y, width)
             for x in range(start, end):
                 alpha = np.float32(min(ALPHA_MAX, weight))
                 weight *= ratio

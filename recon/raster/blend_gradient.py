@@ -10,7 +10,17 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from recon.raster.blend import ALPHA_MAX, ALPHA_MIN, TRANSMITTANCE_MIN, gaussian, row_of, row_span
+from recon.raster.blend import (
+    ALPHA_MAX,
+    ALPHA_MIN,
+    TRANSMITTANCE_MIN,
+    box_of,
+    fits_box,
+    gaussian,
+    reach_of,
+    row_of,
+    rows_of,
+)
 
 GRADIENTS = 10
 """Columns of the gradients: centre u, v; conic a, b, c; opacity; four features."""
@@ -37,19 +47,30 @@ def blend_band_gradient(
         transmittance: ones, (H, W); overwritten.
         gradients: of the loss by u, v, a, b, c, opacity and the four features, zero at first.
     """
-    left = np.full(row_end - row_start, image_gradient.shape[1], np.int64)
+    width = image_gradient.shape[1]
+    left = np.full(row_end - row_start, width, np.int64)
     for g in range(len(geometry)):
         mean_x, mean_y, a, b, c, opacity = gaussian(geometry, g)
-        first, last, limit = row_span(a, b, c, opacity, mean_y, row_start, row_end)
-        if first >= last:
+        limit, reach_x, reach_y = reach_of(a, b, c, opacity)
+        top, bottom = rows_of(mean_y, reach_y)
+        if max(top, row_start) >= min(bottom, row_end):
             continue
-        step_ratio = np.exp(-a)
+        boxed, step_ratio = fits_box(a, b, c, reach_x, reach_y), np.exp(-a)
+        box_start, box_end, first_weight, down, across, of_down, of_across = 0, 0, 0.0, 0.0, 0.0, 0.0, 0.0
+        if boxed:
+            box_start, box_end, first_weight, down, across, of_down, of_across = box_of(
+                geometry, g, reach_x, top, width
+            )
         of_u, of_v, of_a, of_b, of_c, of_power = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for y in range(first, last):
-            if left[y - row_start] == 0:
+        for y in range(top if boxed else max(top, row_start), min(bottom, row_end)):
+            span, dy = (box_start, box_end, first_weight, across), y + 0.5 - mean_y
+            first_weight *= down
+            down *= of_down
+            across *= of_across
+            if y < row_start or left[y - row_start] == 0:
                 continue
-            dy = y + 0.5 - mean_y
-            span = row_of(a, b, c, opacity, limit, mean_x, dy, image_gradient.shape[1])
+            if not boxed:
+                span = row_of(a, b, c, opacity, limit, mean_x, dy, width)
             closed, flat, tilted, bent = _row_gradient(
                 span, step_ratio, mean_x, features[g], image_gradient[y], behind[y], transmittance[y], gradients[g]
             )
